@@ -1,0 +1,184 @@
+package cobrowse
+
+import (
+	"slices"
+	"time"
+
+	"github.com/cobridge/cobridge/conversations"
+)
+
+// SessionID names a session, and after its end the history record: a lower-case UUID.
+type SessionID string
+
+// ParticipantID names a participant of a session. It is the user id of an agent
+// or supervisor and a generated UUID for a customer.
+type ParticipantID string
+
+// State is where a session stands in its life.
+type State string
+
+// A session goes from idle to active to ended, or from idle to ended, and never back.
+const (
+	StateIdle   State = "idle"   // not both sides have been connected yet
+	StateActive State = "active" // the sharer and a viewer have been connected at the same moment
+	StateEnded  State = "ended"  // final
+)
+
+// Role is what a participant is.
+type Role string
+
+// The roles of participants.
+const (
+	RoleCustomer   Role = "customer"
+	RoleAgent      Role = "agent"
+	RoleSupervisor Role = "supervisor"
+)
+
+// Roles returns every known role.
+func Roles() []Role { return []Role{RoleAgent, RoleCustomer, RoleSupervisor} }
+
+// ParticipantState tells whether a participant has come.
+type ParticipantState string
+
+// States of a participant.
+const (
+	Invited ParticipantState = "invited"
+	Joined  ParticipantState = "joined"
+	Left    ParticipantState = "left"
+)
+
+// EndReason says why a session ended. The values stand on the wire.
+type EndReason string
+
+// The end reasons.
+const (
+	EndParticipantLeft   EndReason = "participantLeft"   // the customer or the agent pressed exit
+	EndConversationEnded EndReason = "conversationEnded" // the anchor is gone
+	EndInactive          EndReason = "inactive"          // nobody joined or did anything for Settings.Timeout
+	EndNeverJoined       EndReason = "neverJoined"       // it never became active
+	EndConnectionLost    EndReason = "connectionLost"    // sharer or agent did not come back within the grace time
+	EndMaxDuration       EndReason = "maxDuration"
+	EndRequested         EndReason = "ended"            // through the API
+	EndMaskingViolation  EndReason = "maskingViolation" // masked content was seen on the wire
+)
+
+// EndReasons returns every end reason.
+func EndReasons() []EndReason {
+	return []EndReason{
+		EndParticipantLeft, EndConversationEnded, EndInactive, EndNeverJoined, EndConnectionLost, EndMaxDuration, EndRequested,
+		EndMaskingViolation,
+	}
+}
+
+// Settings are what the creator of a session may choose.
+type Settings struct {
+	AllowRemoteControl bool          // a viewer may ask to control the sharer's page
+	Timeout            time.Duration // of inactivity; 1..480 whole minutes
+}
+
+// Connection is the present or latest live link of a participant.
+type Connection struct {
+	Number   uint64    // counts the participant's links, from 1; 0 = never had one
+	Open     bool      // a stream is open
+	ClosedAt time.Time // since when there is none; the grace time counts from here
+}
+
+// Participant is somebody who was invited into a session.
+type Participant struct {
+	ID         ParticipantID
+	UserID     conversations.UserID // empty for a customer
+	Role       Role
+	Name       string
+	State      ParticipantState
+	JoinedAt   time.Time // first time; zero before
+	LeftAt     time.Time // zero while invited or joined
+	Removed    bool      // may not come back
+	Connection Connection
+	Resume     Resume
+}
+
+// PageVisit is one page of the sharer.
+type PageVisit struct {
+	URL       string // sanitised: no user info, query or fragment
+	Title     string
+	EnteredAt time.Time
+	LeftAt    time.Time // zero while it is shown
+}
+
+// Session is one cobrowse attempt on one conversation. It is a value: a Store
+// hands out copies, so changing one changes nothing until it is part of a
+// [Change]. As it was when it ended it is the history record.
+type Session struct {
+	ID             SessionID
+	OrgID          conversations.OrgID
+	ConversationID conversations.ID // empty until a session started by a customer is attached
+	DeploymentID   DeploymentID     // where a customer started it; else empty
+	Token          SessionToken     // nine digits, unique among live sessions
+	Settings       Settings
+	Participants   []Participant
+	Pages          []PageVisit // oldest first
+
+	CreatedAt   time.Time
+	CreatedBy   string    // OAuth client id, or empty
+	ActivatedAt time.Time // zero before
+	EndedAt     time.Time // zero while live
+	EndReason   EndReason // set together with EndedAt
+
+	TokenIssuedAt  time.Time // latest join token
+	LastActivityAt time.Time // latest join, user input or control; zero before the first join
+	// Deadline is the moment at which the session ends unless something happens
+	// before. A passed deadline is the end, whoever notices first.
+	Deadline       time.Time
+	DeadlineReason EndReason
+
+	// Version counts the committed changes, from 1. A Store refuses a change that
+	// was computed from another version than the one it holds.
+	Version uint64
+}
+
+// State tells where s stands.
+func (s Session) State() State {
+	switch {
+	case !s.EndedAt.IsZero():
+		return StateEnded
+	case !s.ActivatedAt.IsZero():
+		return StateActive
+	default:
+		return StateIdle
+	}
+}
+
+// Live reports whether s has not ended.
+func (s Session) Live() bool { return s.EndedAt.IsZero() }
+
+// Sharer returns the id of the participant whose page is shown: the customer if
+// the session has one, else the agent. It is fixed at creation.
+func (s Session) Sharer() ParticipantID {
+	for _, role := range []Role{RoleCustomer, RoleAgent} {
+		for _, p := range s.Participants {
+			if p.Role == role {
+				return p.ID
+			}
+		}
+	}
+	return ""
+}
+
+// Participant returns the participant with the given id who was not removed.
+func (s Session) Participant(id ParticipantID) (Participant, bool) {
+	if i := s.index(id); i >= 0 {
+		return s.Participants[i], true
+	}
+	return Participant{}, false
+}
+
+func (s Session) index(id ParticipantID) int {
+	return slices.IndexFunc(s.Participants, func(p Participant) bool { return p.ID == id && !p.Removed })
+}
+
+// Clone returns a copy of s that shares no memory with it.
+func (s Session) Clone() Session {
+	s.Participants = slices.Clone(s.Participants)
+	s.Pages = slices.Clone(s.Pages)
+	return s
+}
