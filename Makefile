@@ -1,0 +1,77 @@
+# cobridge: what developers run. `make` alone lists the targets.
+
+GO      ?= go
+TOOL    := $(GO) tool -modfile=.ci/tools/go.mod
+TIMEOUT ?= 15m
+FUZZTIME ?= 30s
+COUNT   ?= 1
+ARGS    ?=
+
+# The components of bridge/testenv whose absence fails a test instead of skipping it.
+REQUIRE := chromium,python-httpx
+
+.PHONY: help build test race lint fmt fmt-check vet mod vuln cover bench fuzz golden docs run tools check
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/cobridge, static
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/cobridge
+
+test: ## Install what the tests need, then run them all; a missing component fails
+	.ci/setup
+	COBRIDGE_REQUIRE=$(REQUIRE) $(GO) test -race -shuffle=on -timeout=$(TIMEOUT) ./...
+
+race: ## Run the tests with what is here; a missing component skips
+	$(GO) test -race -shuffle=on -timeout=$(TIMEOUT) ./...
+
+lint: ## Run golangci-lint
+	$(TOOL) golangci-lint run --timeout=15m ./...
+
+fmt: ## Format Go files and sort their imports
+	$(TOOL) golangci-lint fmt ./...
+
+fmt-check:
+	@out=$$(git ls-files -z '*.go' | xargs -0 $(TOOL) gofumpt -d) && if [ -n "$$out" ]; then echo "$$out"; echo "run make fmt"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+mod:
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+vuln: ## Look for known vulnerabilities (needs the network)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.8.0 ./...
+
+cover: ## Print the coverage of each function; profile in coverage.out
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out -timeout=$(TIMEOUT) ./...
+	$(GO) tool cover -func=coverage.out
+
+bench: ## Run the benchmarks
+	$(GO) test -run='^$$' -bench=. -benchmem -count=$(COUNT) -timeout=60m ./...
+
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -run='^$$' -list='^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "==> $$pkg $$target"; \
+			$(GO) test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+golden: ## Rewrite the golden files; review the diff
+	COBRIDGE_GOLDEN=rewrite $(GO) test -count=1 ./...
+
+docs: ## Write the generated documents
+	$(GO) run ./cmd/cobridge config doc >docs/config.md.new
+	mv docs/config.md.new docs/config.md
+
+run: ## Start the demo (ARGS="--listen 127.0.0.1:0" for flags)
+	$(GO) run ./cmd/cobridge demo $(ARGS)
+
+tools: ## Build the pinned tools ahead of their first use
+	$(TOOL) golangci-lint version
+	$(TOOL) gofumpt -version
+	$(GO) build -modfile=.ci/tools/go.mod -o /dev/null golang.org/x/perf/cmd/benchstat
+
+check: mod fmt-check vet lint race ## What CI checks, with what is here
