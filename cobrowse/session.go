@@ -42,9 +42,9 @@ type ParticipantState string
 
 // States of a participant.
 const (
-	Invited ParticipantState = "invited"
-	Joined  ParticipantState = "joined"
-	Left    ParticipantState = "left"
+	ParticipantInvited ParticipantState = "invited"
+	ParticipantJoined  ParticipantState = "joined"
+	ParticipantLeft    ParticipantState = "left"
 )
 
 // EndReason says why a session ended. The values stand on the wire.

@@ -23,6 +23,8 @@ type Store interface {
 	// Repeatable returns what was remembered for a key and has not expired at the
 	// given time. It fails with CodeNotFound.
 	Repeatable(ctx context.Context, key RepeatKey, at time.Time) (Repeatable, error)
+	// Redeemed reports whether a join token was redeemed and may not be forgotten at the given time.
+	Redeemed(ctx context.Context, tokenID string, at time.Time) (bool, error)
 	// Overdue returns at most limit live sessions whose deadline is not after the
 	// given time, the oldest deadline first.
 	Overdue(ctx context.Context, at time.Time, limit int) ([]SessionID, error)

@@ -1,0 +1,191 @@
+package cobrowse
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/conversations"
+)
+
+// Bounds of one deployment.
+const (
+	maxOrigins   = 50
+	maxSelectors = 500
+	maxSelector  = 1000 // characters, of a selector or a URL fragment
+)
+
+// DeploymentStart asks for a session from a customer's page.
+type DeploymentStart struct {
+	DeploymentID DeploymentID
+	Origin       string // of the page, as its browser says
+	CustomerName string
+}
+
+// StartFromDeployment creates a session that has a customer and no conversation
+// yet; an agent attaches it with the nine digits. It fails with CodeNotFound,
+// CodeConstraintValidation, or CodeNotAuthorized for a foreign origin.
+func (s *Service) StartFromDeployment(ctx context.Context, r DeploymentStart) (Session, JoinToken, error) {
+	d, err := s.deployments.Deployment(ctx, r.DeploymentID)
+	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
+		return Session{}, JoinToken{}, deploymentNotFound(r.DeploymentID)
+	} else if err != nil {
+		return Session{}, JoinToken{}, fmt.Errorf("look up deployment: %w", err)
+	}
+	if !d.Allows(r.Origin) {
+		return Session{}, JoinToken{}, &cobridge.Error{
+			Code: cobridge.CodeNotAuthorized, Message: "Pages of this origin may not use this deployment.",
+			EntityID: string(d.ID), EntityName: EntityDeployment,
+		}
+	}
+	var bad problems
+	if len([]rune(r.CustomerName)) > maxName {
+		bad.add("name", "too.long")
+	}
+	if err := bad.err("The request"); err != nil {
+		return Session{}, JoinToken{}, err
+	}
+	session, err := s.create(ctx, Session{
+		OrgID: d.OrgID, DeploymentID: d.ID, Settings: Settings{AllowRemoteControl: d.Rules.AllowAgentControl, Timeout: s.rules.DefaultTimeout},
+		Participants: []Participant{{ID: ParticipantID(uuid.NewString()), Role: RoleCustomer, Name: r.CustomerName, State: ParticipantInvited}},
+	}, StartRequest{})
+	if err != nil {
+		return Session{}, JoinToken{}, err
+	}
+	token, err := s.tokens.issue(session, session.Participants[0])
+	if err != nil {
+		return Session{}, JoinToken{}, fmt.Errorf("sign join token: %w", err)
+	}
+	return session, token, nil
+}
+
+func deploymentNotFound(id DeploymentID) error {
+	return &cobridge.Error{
+		Code: cobridge.CodeNotFound, Message: "There is no deployment with this id.",
+		Params: map[string]string{"deploymentId": string(id)}, EntityID: string(id), EntityName: EntityDeployment,
+	}
+}
+
+// CreateDeployment stores a deployment under a new id, or under the given one. It
+// fails with CodeConstraintValidation and one detail per problem, or CodeConflict
+// if the given id belongs to another organisation.
+func (s *Service) CreateDeployment(ctx context.Context, d Deployment) (Deployment, error) {
+	if err := d.check(); err != nil {
+		return Deployment{}, err
+	}
+	if d.ID == "" {
+		d.ID = DeploymentID(uuid.NewString())
+	}
+	d.CreatedAt = s.clock.Now()
+	if err := s.deployments.PutDeployment(ctx, d); err != nil {
+		return Deployment{}, fmt.Errorf("store deployment: %w", err)
+	}
+	return d, nil
+}
+
+// UpdateDeployment replaces a deployment. It fails with CodeNotFound or
+// CodeConstraintValidation.
+func (s *Service) UpdateDeployment(ctx context.Context, d Deployment) (Deployment, error) {
+	old, err := s.Deployment(ctx, d.OrgID, d.ID)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if err := d.check(); err != nil {
+		return Deployment{}, err
+	}
+	d.CreatedAt = old.CreatedAt
+	if err := s.deployments.PutDeployment(ctx, d); err != nil {
+		return Deployment{}, fmt.Errorf("store deployment: %w", err)
+	}
+	return d, nil
+}
+
+// Deployment fails with CodeNotFound.
+func (s *Service) Deployment(ctx context.Context, org conversations.OrgID, id DeploymentID) (Deployment, error) {
+	d, err := s.deployments.Deployment(ctx, id)
+	if cobridge.CodeOf(err) == cobridge.CodeNotFound || err == nil && d.OrgID != org {
+		return Deployment{}, deploymentNotFound(id)
+	} else if err != nil {
+		return Deployment{}, fmt.Errorf("look up deployment: %w", err)
+	}
+	return d, nil
+}
+
+// OriginAllowed reports whether a page of this origin may take part as the
+// sharer of s: it belongs to the deployment that s was started from.
+func (s *Service) OriginAllowed(ctx context.Context, session Session, origin string) (bool, error) {
+	if session.DeploymentID == "" {
+		return false, nil
+	}
+	d, err := s.Deployment(ctx, session.OrgID, session.DeploymentID)
+	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
+		return false, nil
+	}
+	return err == nil && d.Allows(origin), err
+}
+
+// Deployments returns those of one organisation, by name.
+func (s *Service) Deployments(ctx context.Context, org conversations.OrgID) ([]Deployment, error) {
+	return s.deployments.Deployments(ctx, org)
+}
+
+// DeleteDeployment fails with CodeNotFound. Sessions that it started go on.
+func (s *Service) DeleteDeployment(ctx context.Context, org conversations.OrgID, id DeploymentID) error {
+	if _, err := s.Deployment(ctx, org, id); err != nil {
+		return err
+	}
+	return s.deployments.DeleteDeployment(ctx, id)
+}
+
+func (d Deployment) check() error {
+	var bad problems
+	if d.Name == "" || len([]rune(d.Name)) > maxName {
+		bad.add("name", "size")
+	}
+	if len(d.AllowedOrigins) > maxOrigins {
+		bad.add("allowedOrigins", "size")
+	}
+	for i, origin := range d.AllowedOrigins {
+		if u, err := url.Parse(origin); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" ||
+			origin != u.Scheme+"://"+strings.ToLower(u.Host) {
+			bad.addf("format", "allowedOrigins[%d]", i)
+		}
+	}
+	if d.StartURL != "" {
+		u, err := url.Parse(d.StartURL)
+		switch {
+		case err != nil || u.User != nil || u.Fragment != "" || len(d.StartURL) > maxPageURL:
+			bad.add("startUrl", "format")
+		case !d.Allows(u.Scheme + "://" + strings.ToLower(u.Host)):
+			bad.add("startUrl", "origin")
+		}
+	}
+	for field, list := range map[string][]string{"maskSelectors": d.Rules.MaskSelectors, "readonlySelectors": d.Rules.ReadonlySelectors} {
+		if len(list) > maxSelectors {
+			bad.add(field, "size")
+		}
+		for i, selector := range list {
+			if strings.TrimSpace(selector) == "" || len([]rune(selector)) > maxSelector {
+				bad.addf("size", "%s[%d]", field, i)
+			}
+		}
+	}
+	if len(d.Rules.PauseCriteria) > maxSelectors {
+		bad.add("pauseCriteria", "size")
+	}
+	for i, c := range d.Rules.PauseCriteria {
+		if c.URLFragment == "" || len([]rune(c.URLFragment)) > maxSelector {
+			bad.addf("size", "pauseCriteria[%d].urlFragment", i)
+		}
+		if !slices.Contains(PauseConditions(), c.Condition) {
+			bad.addf("unknown", "pauseCriteria[%d].condition", i)
+		}
+	}
+	slices.SortFunc(bad, func(a, b cobridge.Detail) int { return strings.Compare(a.FieldName, b.FieldName) })
+	return bad.err("The deployment")
+}

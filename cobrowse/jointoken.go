@@ -1,0 +1,102 @@
+package cobrowse
+
+import (
+	"errors"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+
+	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/conversations"
+)
+
+// Join tokens are told from every other JWT of the installation by type and audience.
+const (
+	joinTokenType     = "cobridge-join+jwt"
+	joinTokenAudience = "cobridge:join"
+	joinTokenKeyID    = "join-1"
+	joinTokenMaxLife  = 15 * time.Minute
+	joinTokenMaxSize  = 2048 // bytes; ours have about 500
+)
+
+// JoinToken lets one participant into one session, once.
+type JoinToken struct {
+	Raw           string // JWT: only characters that need no escaping in a URL
+	SessionID     SessionID
+	ParticipantID ParticipantID
+	ExpiresAt     time.Time
+}
+
+// JoinTokens signs and verifies join tokens. It may be used concurrently.
+type JoinTokens struct {
+	key      []byte
+	issuer   string
+	lifetime time.Duration
+	clock    cobridge.Clock
+	parser   *jwt.Parser
+}
+
+// joinClaims are the claims of a join token.
+type joinClaims struct {
+	OrgID     conversations.OrgID `json:"org"`
+	SessionID SessionID           `json:"sid"`
+	Role      Role                `json:"role"`
+	jwt.RegisteredClaims
+}
+
+// NewJoinTokens returns a signer with HMAC-SHA-256: nobody but this installation
+// verifies join tokens. The key has at least 32 bytes; the lifetime is cut to 15 minutes.
+func NewJoinTokens(key []byte, issuer string, lifetime time.Duration, clock cobridge.Clock) *JoinTokens {
+	return &JoinTokens{
+		key: key, issuer: issuer, lifetime: min(lifetime, joinTokenMaxLife), clock: clock,
+		parser: jwt.NewParser(
+			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(joinTokenAudience),
+			jwt.WithExpirationRequired(), jwt.WithStrictDecoding(), jwt.WithTimeFunc(func() time.Time { return clock.Now() }),
+		),
+	}
+}
+
+// issue signs a token for one participant.
+func (j *JoinTokens) issue(s Session, p Participant) (JoinToken, error) {
+	now := j.clock.Now()
+	expires := now.Add(j.lifetime).Truncate(time.Second) // a JWT counts whole seconds
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, joinClaims{
+		OrgID: s.OrgID, SessionID: s.ID, Role: p.Role,
+		RegisteredClaims: jwt.RegisteredClaims{
+			ID: uuid.NewString(), Issuer: j.issuer, Audience: jwt.ClaimStrings{joinTokenAudience}, Subject: string(p.ID),
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),
+		},
+	})
+	token.Header["typ"], token.Header["kid"] = joinTokenType, joinTokenKeyID
+	raw, err := token.SignedString(j.key)
+	if err != nil {
+		return JoinToken{}, err
+	}
+	return JoinToken{Raw: raw, SessionID: s.ID, ParticipantID: p.ID, ExpiresAt: expires}, nil
+}
+
+// verify checks everything that the token itself tells. It fails with
+// CodeJoinTokenExpired or CodeJoinTokenInvalid and does not say more.
+func (j *JoinTokens) verify(raw string) (joinClaims, error) {
+	invalid := &cobridge.Error{Code: cobridge.CodeJoinTokenInvalid, Message: "This is not a valid join token."}
+	if len(raw) > joinTokenMaxSize {
+		return joinClaims{}, invalid
+	}
+	var claims joinClaims
+	token, err := j.parser.ParseWithClaims(raw, &claims, func(t *jwt.Token) (any, error) {
+		if t.Header["typ"] != joinTokenType || t.Header["kid"] != joinTokenKeyID {
+			return nil, jwt.ErrTokenUnverifiable
+		}
+		return j.key, nil
+	})
+	switch {
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return joinClaims{}, invalid
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return joinClaims{}, &cobridge.Error{Code: cobridge.CodeJoinTokenExpired, Message: "This join token has expired; ask for a new one."}
+	case err != nil || !token.Valid || claims.ID == "" || claims.SessionID == "" || claims.Subject == "" || claims.OrgID == "":
+		return joinClaims{}, invalid
+	}
+	return claims, nil
+}

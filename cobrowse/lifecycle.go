@@ -1,0 +1,124 @@
+package cobrowse
+
+import (
+	"slices"
+	"time"
+)
+
+// Rules are the installation's settings of the life of sessions.
+type Rules struct {
+	DefaultTimeout     time.Duration // of inactivity, where a session does not choose; 1..480 minutes
+	NeverJoined        time.Duration // after creation or the latest join token, without becoming active
+	Grace              time.Duration // for the sharer or the agent to come back
+	MaxDuration        time.Duration // of a session
+	Retention          time.Duration // of history records
+	OneSessionPerAgent bool          // an agent is in one session at a time
+	MaxViewers         int           // agents and supervisors who look at one sharer
+}
+
+// DefaultRules returns the defaults of the documentation.
+func DefaultRules() Rules {
+	return Rules{
+		DefaultTimeout: 15 * time.Minute, NeverJoined: 20 * time.Minute, Grace: 2 * time.Minute, MaxDuration: 8 * time.Hour,
+		Retention: 14 * 24 * time.Hour, OneSessionPerAgent: true, MaxViewers: 5,
+	}
+}
+
+// Bounds of a session's time-out.
+const (
+	MinTimeout = time.Minute
+	MaxTimeout = 480 * time.Minute
+)
+
+// deadline returns the moment at which s ends unless something happens before,
+// and the reason it then has. The earliest of all rules that apply wins.
+func (r Rules) deadline(s Session) (time.Time, EndReason) {
+	at, reason := s.CreatedAt.Add(r.MaxDuration), EndMaxDuration
+	earlier := func(t time.Time, why EndReason) {
+		if t.Before(at) {
+			at, reason = t, why
+		}
+	}
+	if s.ActivatedAt.IsZero() {
+		latest := s.CreatedAt
+		if s.TokenIssuedAt.After(latest) {
+			latest = s.TokenIssuedAt
+		}
+		earlier(latest.Add(r.NeverJoined), EndNeverJoined)
+	}
+	if !s.LastActivityAt.IsZero() {
+		earlier(s.LastActivityAt.Add(s.Settings.Timeout), EndInactive)
+	}
+	sharer := s.Sharer()
+	for _, p := range s.Participants {
+		// A supervisor who goes is missed by nobody; the others are what the session is about.
+		if p.Removed || p.Connection.Number == 0 || p.Connection.Open || p.ID != sharer && p.Role != RoleAgent {
+			continue
+		}
+		earlier(p.Connection.ClosedAt.Add(r.Grace), EndConnectionLost)
+	}
+	return at, reason
+}
+
+// end ends s; ending twice keeps the first time and reason. Everybody who is in
+// leaves, and pages are left. An ended session never comes back.
+func (s *Session) end(at time.Time, reason EndReason) {
+	if !s.EndedAt.IsZero() {
+		return
+	}
+	s.EndedAt, s.EndReason = at, reason
+	s.leavePage(at)
+	for i := range s.Participants {
+		p := &s.Participants[i]
+		if p.State == ParticipantJoined {
+			p.State, p.LeftAt = ParticipantLeft, at
+		}
+		if p.Connection.Open {
+			p.Connection.Open, p.Connection.ClosedAt = false, at
+		}
+		p.Resume = Resume{}
+	}
+}
+
+// link gives participant i a new link, which replaces the one it had. A link
+// that is not open yet is in grace from the start.
+func (s *Session) link(i int, at time.Time, open bool) {
+	p := &s.Participants[i]
+	p.Connection = Connection{Number: p.Connection.Number + 1, Open: open}
+	if !open {
+		p.Connection.ClosedAt = at
+	}
+	p.State, p.LeftAt = ParticipantJoined, time.Time{}
+	if p.JoinedAt.IsZero() {
+		p.JoinedAt = at
+	}
+}
+
+// bothSides reports whether the sharer and at least one viewer are connected.
+func (s Session) bothSides() bool {
+	sharer := s.Sharer()
+	i := s.index(sharer)
+	return i >= 0 && s.Participants[i].Connection.Open && slices.ContainsFunc(s.Participants, func(p Participant) bool {
+		return p.ID != sharer && !p.Removed && p.Connection.Open
+	})
+}
+
+// unlink notes that the valid link of participant i has closed. A supervisor has
+// left with it but may come back; the others are waited for.
+func (s *Session) unlink(i int, at time.Time) {
+	p := &s.Participants[i]
+	p.Connection.Open, p.Connection.ClosedAt = false, at
+	if p.Role == RoleSupervisor {
+		p.State, p.LeftAt = ParticipantLeft, at
+	}
+}
+
+// maxPages bounds what one session remembers; a visitor who opens more pages is
+// shown with the first ones.
+const maxPages = 500
+
+func (s *Session) leavePage(at time.Time) {
+	if n := len(s.Pages); n > 0 && s.Pages[n-1].LeftAt.IsZero() {
+		s.Pages[n-1].LeftAt = at
+	}
+}
