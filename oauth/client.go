@@ -87,7 +87,7 @@ type ClientSpec struct {
 	Lifetime time.Duration // 0 = DefaultLifetime
 
 	// Secret is meant for demonstrations and tests, where the credentials must be known
-	// beforehand: 16..256 printable ASCII characters. "" = a new random one, which is the
+	// beforehand: 16..256 printable ASCII characters, no space. "" = a new random one, which is the
 	// only kind that the fast hash protects.
 	Secret string
 }
@@ -118,7 +118,7 @@ func NewClient(spec ClientSpec, now time.Time) (Client, string, error) {
 	case secret == "":
 		secret = NewSecret()
 	case len(secret) < minSecretLen || len(secret) > maxSecretLen || !printableASCII(secret):
-		found = append(found, problem{"secret", "must be 16 to 256 printable ASCII characters"})
+		found = append(found, problem{"secret", "must be 16 to 256 printable ASCII characters without spaces"})
 	}
 	if err := invalidClient(found); err != nil {
 		return Client{}, "", err
