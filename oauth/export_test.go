@@ -25,3 +25,6 @@ func CountCompares(s *Service) *atomic.Int64 {
 
 // CacheLen is how many signatures s remembers.
 func CacheLen(s *Service) int { return s.cache.len() }
+
+// ForgetSignatures empties the memory of s, which nobody else may be using.
+func ForgetSignatures(s *Service) { s.cache = newTokenCache(defaultCacheSize) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -66,9 +67,13 @@ func (s *Service) parse(ctx context.Context, raw string) (*signedToken, error) {
 	if raw == "" || len(raw) > maxTokenLen {
 		return nil, badCredentials(errMalformed)
 	}
-	digest := tokenDigest(sha256.Sum256([]byte(raw)))
+	var room [maxTokenLen]byte // on the stack, where a conversion of raw would allocate
+	digest := tokenDigest(sha256.Sum256(room[:copy(room[:], raw)]))
 	if token := s.cache.get(digest); token != nil {
 		return token, nil
+	}
+	if strings.ContainsFunc(raw, func(r rune) bool { return !tokenCharacter(r) }) {
+		return nil, badCredentials(errMalformed) // base64 decoding skips line breaks, strict or not
 	}
 	var c claims
 	var storeErr error
@@ -92,6 +97,11 @@ func (s *Service) parse(ctx context.Context, raw string) (*signedToken, error) {
 	token := c.signed()
 	s.cache.put(digest, token)
 	return token, nil
+}
+
+// tokenCharacter is the alphabet of a compact JWS.
+func tokenCharacter(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
 }
 
 // keyOf returns the key that must have signed t, nil if there is none. The algorithm is
