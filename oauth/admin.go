@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,11 +48,11 @@ func (s *Service) Clients(ctx context.Context, orgID string) ([]Client, error) {
 // for the overlap, 0..MaxOverlap; tokens are not touched (see KillTokens). CodeNotFound,
 // or CodeConstraintValidation for an overlap out of range.
 func (s *Service) RotateSecret(ctx context.Context, id string, overlap time.Duration) (string, error) {
-	secret := NewSecret() // outside, because the update may run twice
-	hash := sha256.Sum256([]byte(secret))
+	var secret string
 	now := s.clock.Now()
-	err := s.store.UpdateClient(ctx, id, func(c *Client) error {
-		return c.rotateTo(hash, overlap, now)
+	err := s.store.UpdateClient(ctx, id, func(c *Client) (err error) {
+		secret, err = c.Rotate(overlap, now)
+		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("rotate client secret: %w", err)

@@ -148,16 +148,8 @@ func (c Client) Clone() Client {
 // touched: use KillTokens too when the old secret may be in wrong hands. An overlap out
 // of range fails with CodeConstraintValidation.
 func (c *Client) Rotate(overlap time.Duration, now time.Time) (string, error) {
-	secret := NewSecret()
-	if err := c.rotateTo(sha256.Sum256([]byte(secret)), overlap, now); err != nil {
-		return "", err
-	}
-	return secret, nil
-}
-
-func (c *Client) rotateTo(hash [sha256.Size]byte, overlap time.Duration, now time.Time) error {
 	if overlap < 0 || overlap > MaxOverlap {
-		return invalidClient([]problem{{"overlap", "must be between 0 and 30 days"}})
+		return "", invalidClient([]problem{{"overlap", "must be between 0 and 30 days"}})
 	}
 	var secrets []SecretHash
 	if n := len(c.Secrets); n > 0 && overlap > 0 && c.Secrets[n-1].live(now) {
@@ -165,8 +157,10 @@ func (c *Client) rotateTo(hash [sha256.Size]byte, overlap time.Duration, now tim
 		old.ExpiresAt = now.Add(overlap)
 		secrets = append(secrets, old)
 	}
-	c.Secrets = append(secrets, SecretHash{Hash: hash, CreatedAt: now})
-	return nil
+	secret := NewSecret()
+	secrets = append(secrets, SecretHash{Hash: sha256.Sum256([]byte(secret)), CreatedAt: now})
+	c.Secrets = secrets
+	return secret, nil
 }
 
 // KillTokens makes every access token that c has been given so far invalid.

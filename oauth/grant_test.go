@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -262,8 +263,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			slog.New(h).Info("value", "v", v)
 		}
 	}
-	der := fmt.Sprint(keys[0].Private)
-	for _, hidden := range []string{got.Raw, secret, der[1 : len(der)-1]} {
+	numbers := strings.Trim(fmt.Sprintf("%d", keys[0].Private), "[]")
+	for _, hidden := range []string{got.Raw, secret, numbers, base64.StdEncoding.EncodeToString(keys[0].Private)} {
 		if strings.Contains(out.String(), hidden) {
 			t.Errorf("output holds a secret:\n%s", out.String())
 		}

@@ -31,8 +31,8 @@ type Store interface {
 
 	// UpdateClient applies fn to the client in one atomic step: no other change of the
 	// same client falls between what fn saw and what is written. fn gets a deep copy,
-	// may run more than once and so has no side effect that a second run would spoil;
-	// it changes neither ID nor OrgID. An error of fn is returned as it is and nothing
+	// may run more than once (what its last run leaves is what is written) and so has no
+	// side effect that a second run would spoil; it changes neither ID nor OrgID. An error of fn is returned as it is and nothing
 	// is written. CodeNotFound if there is no such client.
 	UpdateClient(ctx context.Context, id string, fn func(*Client) error) error
 
