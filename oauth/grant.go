@@ -140,7 +140,7 @@ func grantedScope(has []string, requested string) (string, error) {
 		return strings.Join(has, " "), nil
 	}
 	var scopes []string
-	for _, name := range strings.FieldsSeq(requested) {
+	for name := range strings.FieldsSeq(requested) {
 		if !Scope(name).Known() || !Satisfies(has, Scope(name)) {
 			return "", &Error{CodeInvalidScope, "a requested scope is unknown or was not given to the client"}
 		}
