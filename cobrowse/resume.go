@@ -53,3 +53,9 @@ func firstResume(tab string) (Resume, ResumeSecret) {
 	secret, hash := newResumeSecret()
 	return Resume{Current: hash, Tab: tab}, secret
 }
+
+// Resumes reports whether [Service.Connect] would let the participant in with
+// this secret, without using it up.
+func (p Participant) Resumes(secret ResumeSecret, tab string, at time.Time) bool {
+	return p.Resume.accepts(secret, tab, at)
+}
