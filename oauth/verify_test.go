@@ -148,6 +148,7 @@ func TestVerifyRefusesForgeries(t *testing.T) {
 		"sub is another client":    own(nil, m{"sub": other, "client_id": other}),
 		"sub is unknown":           own(nil, m{"sub": "nobody", "client_id": "nobody"}),
 		"client_id is not the sub": own(nil, m{"client_id": other}),
+		"sub is not the client_id": own(nil, m{"sub": other}),
 		"no org":                   own(nil, m{"org": nil}),
 		"another org":              own(nil, m{"org": orgB}),
 		"no jti":                   own(nil, m{"jti": nil}),
@@ -195,6 +196,24 @@ func TestVerifyRefusesKeyOfAnotherAlgorithm(t *testing.T) {
 	}
 	mustRefuse(t, w.Service, f.sign(t, jwt.SigningMethodHS256, x509.MarshalPKCS1PublicKey(&private.(*rsa.PrivateKey).PublicKey), nil, nil))
 	mustRefuse(t, w.Service, f.sign(t, jwt.SigningMethodRS256, private, map[string]any{"alg": "EdDSA"}, nil))
+}
+
+// TestVerifyRefusesDisabledClient has the state alone changed, as an import of records
+// might: the generation is still the token's.
+func TestVerifyRefusesDisabledClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, oauth.EdDSA)
+	id, secret := w.client(t, orgA)
+	raw := token(t, w.Service, id, secret).Raw
+	mustVerify(t, w.Service, raw)
+	err := w.store.UpdateClient(t.Context(), id, func(c *oauth.Client) error {
+		c.State = oauth.StateDisabled
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("UpdateClient = %v", err)
+	}
+	mustRefuse(t, w.Service, raw)
 }
 
 // TestRememberedTokenExpires shows that the memory of signatures does not keep a token
