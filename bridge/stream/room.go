@@ -197,7 +197,7 @@ func (h *Hub) settle(r *room, s cobrowse.Session) {
 			l.shut(closeForbidden, "removed")
 		case l.member.number < p.Connection.Number:
 			l.shut(closeReplaced, "")
-		case l.member.number == p.Connection.Number && p.State == cobrowse.Left:
+		case l.member.number == p.Connection.Number && p.State == cobrowse.ParticipantLeft:
 			l.shut(closeEnded, "left")
 		}
 	}
