@@ -1,0 +1,240 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/conversations"
+	"github.com/cobridge/cobridge/oauth"
+)
+
+var (
+	_ cobrowse.Store           = (*Store)(nil)
+	_ cobrowse.Index           = (*Store)(nil)
+	_ cobrowse.Events          = (*Store)(nil)
+	_ cobrowse.DeploymentStore = (*Store)(nil)
+	_ cobrowse.SecretStore     = (*Store)(nil)
+	_ conversations.Store      = (*Store)(nil)
+	_ oauth.Store              = (*Store)(nil)
+)
+
+const (
+	// lockTimeout is how long Open waits for a process that is just ending.
+	lockTimeout = 3 * time.Second
+	// cachedSessions bounds the live sessions kept decoded, at about 4 KB each.
+	cachedSessions = 8192
+)
+
+// Config says where the store is.
+type Config struct {
+	// Path of the file. It is created with mode 0600, a missing directory with 0700.
+	Path string
+	// Log receives what an operator acts on; nil = nothing is logged.
+	Log *slog.Logger
+	// OnCommit is told of each commit, by the one goroutine that commits: it must
+	// return quickly. May be nil.
+	OnCommit func(Commit)
+	// Clock measures how long a commit takes, for OnCommit; nil = not measured.
+	Clock cobridge.Clock
+}
+
+// Commit describes one commit.
+type Commit struct {
+	Changes int           // writes that it made durable, at least 1
+	Took    time.Duration // from the first write's turn to the end of the sync; 0 without a clock
+}
+
+// Store is an open store. Close it after everything that uses it has stopped.
+type Store struct {
+	db       *bbolt.DB
+	log      *slog.Logger
+	clock    cobridge.Clock
+	onCommit func(Commit)
+
+	requests  chan *request // unbuffered: what was sent has reached the writer
+	closing   chan struct{}
+	closeOnce func() error
+	writer    sync.WaitGroup
+	closed    atomic.Bool
+	broken    atomic.Pointer[brokenError] // why nothing is written any more
+
+	sessions    *sessionCache
+	clients     *clientCache
+	revocations *revocationCache
+	tail        *eventTail
+	counts      counters
+}
+
+// Open opens the store, which it creates if it is not there. It fails if another
+// process has it open, if it was written by a newer version, and if it is damaged.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	return open(ctx, cfg, bbolt.Options{})
+}
+
+func open(ctx context.Context, cfg Config, options bbolt.Options) (*Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o700); err != nil {
+		return nil, fmt.Errorf("create the store's directory: %w", err)
+	}
+	options.Timeout = lockTimeout // 0, the default, waits for ever
+	options.FreelistType = bbolt.FreelistMapType
+	options.NoFreelistSync = true // else every commit after a purge writes the whole list of free pages
+	s := &Store{
+		log: cfg.Log, clock: cfg.Clock, onCommit: cfg.OnCommit,
+		requests: make(chan *request), closing: make(chan struct{}),
+		sessions: newSessionCache(cachedSessions), clients: newClientCache(), revocations: newRevocationCache(), tail: newEventTail(),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if err := s.load(ctx, cfg.Path, &options); err != nil {
+		if s.db != nil {
+			s.closeFile()
+		}
+		return nil, err
+	}
+	s.closeOnce = sync.OnceValue(s.close)
+	s.writer.Go(s.write)
+	s.log.InfoContext(ctx, "store opened", "path", cfg.Path, "liveSessions", s.counts.live.Load())
+	return s, nil
+}
+
+// load opens the file and reads what is kept in memory. A damaged file makes bbolt
+// panic, or reach behind the end of the mapped file: both come back as an error.
+func (s *Store) load(ctx context.Context, path string, options *bbolt.Options) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = damaged(path, fmt.Errorf("panic: %v", r))
+		}
+	}()
+	s.db, err = bbolt.Open(path, 0o600, options)
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return fmt.Errorf("open store %s: it is in use by another process; a store belongs to one process at a time: %w", path, err)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+		return damaged(path, err)
+	case err != nil:
+		return fmt.Errorf("open store: %w", err)
+	}
+	if err := s.db.Update(func(tx *bbolt.Tx) error { return prepare(tx, path) }); err != nil {
+		return err
+	}
+	return s.db.View(func(tx *bbolt.Tx) error {
+		t := &txn{tx: tx}
+		for _, part := range []func(context.Context, *txn) error{s.loadSessions, s.loadClients, s.loadRevocations, s.loadEvents} {
+			if err := part(ctx, t); err != nil {
+				return fmt.Errorf("read store %s: %w", path, err)
+			}
+		}
+		return nil
+	})
+}
+
+func damaged(path string, cause error) error {
+	return fmt.Errorf("the store %s is damaged or is no store: put a backup in its place, or move it away to start with an empty one: %w", path, cause)
+}
+
+// Close waits for the writes that have been accepted and closes the file. Later
+// calls fail with CodeUnavailable. It may be called more than once.
+func (s *Store) Close() error { return s.closeOnce() }
+
+func (s *Store) close() error {
+	s.closed.Store(true)
+	close(s.closing)
+	s.writer.Wait()
+	if err := s.closeFile(); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// closeFile closes the file even if what was read of it makes that panic.
+func (s *Store) closeFile() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return s.db.Close()
+}
+
+// Ping fails with CodeUnavailable when the store is closed or writes no more.
+func (s *Store) Ping(ctx context.Context) error {
+	if broken := s.broken.Load(); broken != nil {
+		return unavailable(broken)
+	}
+	return s.view(ctx, func(*txn) error { return nil })
+}
+
+// Stats are numbers for metrics; all but FileBytes and LiveSessions count since Open.
+type Stats struct {
+	FileBytes    int64
+	LiveSessions int64
+	Commits      uint64 // each of them two syncs of the file
+	Changes      uint64 // writes in these commits
+	LargestBatch uint64 // most writes in one commit
+}
+
+type counters struct {
+	live                   atomic.Int64
+	commits, changes, most atomic.Uint64
+}
+
+// Stats returns the present numbers. FileBytes is 0 after Close.
+func (s *Store) Stats() Stats {
+	stats := Stats{
+		LiveSessions: s.counts.live.Load(), Commits: s.counts.commits.Load(), Changes: s.counts.changes.Load(), LargestBatch: s.counts.most.Load(),
+	}
+	// It fails only after Close, and then the size stays 0.
+	_ = s.db.View(func(tx *bbolt.Tx) error {
+		stats.FileBytes = tx.Size()
+		return nil
+	})
+	return stats
+}
+
+// view runs fn in a read transaction. Nothing of the transaction may leave fn, and
+// fn must not wait for anything: the file grows while it runs.
+func (s *Store) view(ctx context.Context, fn func(*txn) error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	defer func() {
+		if r := recover(); r != nil { // bbolt panics on a damaged page
+			err = fmt.Errorf("read the store: panic: %v", r)
+		}
+	}()
+	err = s.db.View(func(tx *bbolt.Tx) error { return fn(&txn{tx: tx}) })
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return unavailable(err)
+	}
+	return err
+}
+
+// alive is for reads that memory answers: they fail after Close as the others do.
+func (s *Store) alive() error {
+	if s.closed.Load() {
+		return unavailable(berrors.ErrDatabaseNotOpen)
+	}
+	return nil
+}
+
+func unavailable(cause error) error {
+	return &cobridge.Error{Code: cobridge.CodeUnavailable, Message: "The store is not available.", Err: cause}
+}

@@ -1,0 +1,210 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/conversations"
+)
+
+// A facet is what queries ask of a conversation, kept in the index so that those
+// that do not match need not be read: '1' if it is active, else '0', and its media.
+func facet(c conversations.Conversation) []byte {
+	f := []byte{'0'}
+	if c.Active() {
+		f[0] = '1'
+	}
+	var media []string
+	for _, p := range c.Participants {
+		for _, com := range p.Communications {
+			media = append(media, string(com.Medium))
+		}
+	}
+	slices.Sort(media)
+	return append(f, strings.Join(slices.Compact(media), ",")...)
+}
+
+func matches(f []byte, q conversations.Query) bool {
+	if q.Active != nil && *q.Active != (f[0] == '1') {
+		return false
+	}
+	return q.Medium == "" || slices.Contains(strings.Split(string(f[1:]), ","), string(q.Medium))
+}
+
+func startKey(c conversations.Conversation) []byte {
+	key := appendStr(make([]byte, 0, 4+len(c.OrgID)+timeSize+len(c.ID)), string(c.OrgID))
+	return append(appendInverted(key, c.StartedAt), c.ID...)
+}
+
+func (t *txn) putConversation(c conversations.Conversation, encoded []byte) {
+	t.put(conversationBucket, []byte(c.ID), encoded)
+	t.put(conversationByStart, startKey(c), facet(c))
+	if !c.EndedAt.IsZero() {
+		t.put(conversationByEnd, timeKey(c.EndedAt, c.ID), nil)
+	}
+}
+
+func (t *txn) deleteConversation(c conversations.Conversation) {
+	t.del(conversationBucket, []byte(c.ID))
+	t.del(conversationByStart, startKey(c))
+	if !c.EndedAt.IsZero() {
+		t.del(conversationByEnd, timeKey(c.EndedAt, c.ID))
+	}
+}
+
+// CreateConversation implements [conversations.Store].
+func (s *Store) CreateConversation(ctx context.Context, c conversations.Conversation) error {
+	c = c.Clone()
+	encoded, err := encode(c)
+	if err != nil {
+		return fmt.Errorf("create conversation: %w", err)
+	}
+	err = s.update(ctx, func(t *txn) error {
+		if t.get(conversationBucket, []byte(c.ID)) != nil {
+			return &cobridge.Error{
+				Code: cobridge.CodeConflict, Message: "The id of the conversation is taken.", EntityID: string(c.ID), EntityName: "conversation",
+			}
+		}
+		t.putConversation(c, encoded)
+		return t.err
+	})
+	if err != nil {
+		return fmt.Errorf("create conversation: %w", err)
+	}
+	return nil
+}
+
+// Conversation implements [conversations.Store].
+func (s *Store) Conversation(ctx context.Context, org conversations.OrgID, id conversations.ID) (conversations.Conversation, error) {
+	c, _, err := s.conversation(ctx, org, id)
+	return c, err
+}
+
+// conversation returns it together with the bytes that are stored.
+func (s *Store) conversation(ctx context.Context, org conversations.OrgID, id conversations.ID) (c conversations.Conversation, stored []byte, err error) {
+	err = s.view(ctx, func(t *txn) error {
+		stored = bytes.Clone(t.get(conversationBucket, []byte(id)))
+		return nil
+	})
+	if err == nil && stored != nil {
+		c, err = decode[conversations.Conversation](stored)
+	}
+	switch {
+	case err != nil:
+		return conversations.Conversation{}, nil, fmt.Errorf("read conversation: %w", err)
+	case stored == nil || c.OrgID != org:
+		return conversations.Conversation{}, nil, conversations.NotFound(id)
+	}
+	return c, stored, nil
+}
+
+// Conversations implements [conversations.Store].
+func (s *Store) Conversations(ctx context.Context, org conversations.OrgID, q conversations.Query) ([]conversations.Conversation, int, error) {
+	var found []conversations.Conversation
+	total := 0
+	err := s.view(ctx, func(t *txn) error {
+		prefix := orgPrefix(string(org), "")
+		c := t.bucket(conversationByStart).Cursor()
+		for key, f := c.Seek(prefix); bytes.HasPrefix(key, prefix); key, f = c.Next() {
+			if !matches(f, q) {
+				continue
+			}
+			if total++; total <= q.Offset || len(found) >= q.Limit {
+				continue
+			}
+			one, err := decode[conversations.Conversation](t.get(conversationBucket, key[len(prefix)+timeSize:]))
+			if err != nil {
+				return err
+			}
+			found = append(found, one)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("list conversations: %w", err)
+	}
+	return found, total, nil
+}
+
+// errChanged: what fn was applied to is no longer what is stored.
+var errChanged = errors.New("changed in between")
+
+// UpdateConversation implements [conversations.Store]. fn runs in the caller's
+// goroutine, outside of any transaction: it may take its time and ask the store.
+// What it returns is written if nobody was faster, else it runs again.
+func (s *Store) UpdateConversation(ctx context.Context, org conversations.OrgID, id conversations.ID, fn func(*conversations.Conversation) error) (conversations.Conversation, error) {
+	for {
+		old, stored, err := s.conversation(ctx, org, id)
+		if err != nil {
+			return conversations.Conversation{}, err
+		}
+		next := old.Clone()
+		if err := fn(&next); err != nil {
+			return conversations.Conversation{}, err
+		}
+		next.ID, next.OrgID = old.ID, old.OrgID
+		next = next.Clone() // fn may have kept a slice
+		encoded, err := encode(next)
+		if err != nil {
+			return conversations.Conversation{}, fmt.Errorf("update conversation: %w", err)
+		}
+		if bytes.Equal(encoded, stored) {
+			return next, nil
+		}
+		written := next.Clone() // the caller may be gone, and change next, before the writer is done
+		err = s.update(ctx, func(t *txn) error {
+			if !bytes.Equal(t.get(conversationBucket, []byte(id)), stored) {
+				return errChanged
+			}
+			t.deleteConversation(old)
+			t.putConversation(written, encoded)
+			return t.err
+		})
+		switch {
+		case err == nil:
+			return next, nil
+		case !errors.Is(err, errChanged):
+			return conversations.Conversation{}, fmt.Errorf("update conversation: %w", err)
+		}
+	}
+}
+
+// PutOrganisation implements [conversations.Store].
+func (s *Store) PutOrganisation(ctx context.Context, o conversations.Organisation) error {
+	encoded, err := encode(o)
+	if err == nil {
+		err = s.update(ctx, func(t *txn) error {
+			t.put(organisationBucket, []byte(o.ID), encoded)
+			return t.err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("store organisation: %w", err)
+	}
+	return nil
+}
+
+// Organisation implements [conversations.Store].
+func (s *Store) Organisation(ctx context.Context, id conversations.OrgID) (conversations.Organisation, error) {
+	var o conversations.Organisation
+	found := false
+	err := s.view(ctx, func(t *txn) (err error) {
+		if value := t.get(organisationBucket, []byte(id)); value != nil {
+			found = true
+			o, err = decode[conversations.Organisation](value)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return o, fmt.Errorf("read organisation: %w", err)
+	case !found:
+		return o, &cobridge.Error{Code: cobridge.CodeNotFound, Message: "No organisation has this id.", EntityID: string(id), EntityName: "organization"}
+	}
+	return o, nil
+}
