@@ -22,16 +22,19 @@ func ContextID(c *fiber.Ctx) string {
 	if id := ContextIDFrom(ctx); id != "" {
 		return id
 	}
-	id := ""
-	if given := c.Request().Header.Peek(HeaderCorrelationID); isContextID(given) {
-		id = string(given)
-	} else {
+	id := string(c.Request().Header.Peek(HeaderCorrelationID))
+	if !isContextID(id) {
 		id = uuid.NewString()
 	}
 	c.SetUserContext(context.WithValue(ctx, contextIDKey{}, id))
-	// Set would write Inin-Correlation-Id. Names are equal in any case, but people search for this one.
-	c.Response().Header.SetCanonical([]byte(HeaderCorrelationID), []byte(id))
+	setContextID(c, id)
 	return id
+}
+
+// setContextID does what Set does, which would write Inin-Correlation-Id. Names
+// are equal in any case, but people search for this one.
+func setContextID(c *fiber.Ctx, id string) {
+	c.Response().Header.SetCanonical([]byte(HeaderCorrelationID), []byte(id))
 }
 
 // ContextIDFrom returns the correlation id in ctx, "" if there is none.
@@ -40,11 +43,11 @@ func ContextIDFrom(ctx context.Context) string {
 	return id
 }
 
-func isContextID(s []byte) bool {
+func isContextID(s string) bool {
 	if len(s) == 0 || len(s) > maxContextID {
 		return false
 	}
-	for _, b := range s {
+	for _, b := range []byte(s) {
 		if b != '-' && (b < '0' || b > '9') && (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') {
 			return false
 		}

@@ -144,7 +144,7 @@ func failureOf(err error) Failure {
 
 // wholeSeconds rounds up: a caller who waits that long does not come too early.
 func wholeSeconds(d time.Duration) time.Duration {
-	return max((d+time.Second-1)/time.Second, 1) * time.Second
+	return max((d + time.Second - 1).Truncate(time.Second), time.Second)
 }
 
 // prepare sets what every dialect has in common, and takes back what a handler
@@ -152,6 +152,7 @@ func wholeSeconds(d time.Duration) time.Duration {
 func prepare(c *fiber.Ctx, f Failure) {
 	secure(c)
 	head := &c.Response().Header
+	setContextID(c, f.ContextID) // again: after a panic the answer was emptied
 	for _, name := range []string{fiber.HeaderContentEncoding, fiber.HeaderContentDisposition, fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation} {
 		head.Del(name)
 	}

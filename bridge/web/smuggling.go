@@ -13,11 +13,14 @@ import (
 // (RFC 9112, sections 2.2, 5.2, 6.1 and 6.3). fasthttp itself refuses repeated
 // and unreadable lengths, and accepts what is refused here: Content-Length
 // beside Transfer-Encoding, a transfer coding in HTTP/1.0 or other than chunked,
-// folded lines, names with a space, and lines that end without a carriage return.
+// folded lines, names with a space, lines that end without a carriage return,
+// and versions of HTTP that it does not speak.
 func RefuseSmuggling() fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		head := &c.Request().Header
-		if !clearFraming(head.RawHeaders(), head.IsHTTP11()) {
+		version := string(head.Protocol())
+		known := version == "HTTP/1.1" || version == "HTTP/1.0"
+		if !known || !clearFraming(head.RawHeaders(), head.IsHTTP11()) {
 			c.Context().SetConnectionClose()
 			return &cobridge.Error{Code: cobridge.CodeBadRequest, Message: "The head of the request is ambiguous."}
 		}
