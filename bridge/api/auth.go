@@ -1,0 +1,131 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/limit"
+	"github.com/cobridge/cobridge/bridge/web"
+	"github.com/cobridge/cobridge/conversations"
+	"github.com/cobridge/cobridge/oauth"
+)
+
+// principalKey finds the caller among the locals of a request.
+type principalKey struct{}
+
+// principal returns the caller of a route that is not open.
+func principal(c *fiber.Ctx) *oauth.Principal {
+	p, _ := c.Locals(principalKey{}).(*oauth.Principal)
+	return p
+}
+
+// orgOf returns the caller's organisation.
+func orgOf(c *fiber.Ctx) conversations.OrgID { return conversations.OrgID(principal(c).OrgID) }
+
+// guard lets in who may call the route: first the limit per network, which also
+// stands before wrong tokens; then 401, the limit per token, and 403.
+func (a *api) guard(r route) fiber.Handler {
+	limited := strings.HasPrefix(r.path, "/api/") || strings.HasPrefix(r.path, "/oauth/")
+	return func(c *fiber.Ctx) error {
+		ctx := c.UserContext()
+		if limited {
+			if err := allow(ctx, a.Limits.Address, c); err != nil {
+				return err
+			}
+		}
+		if r.scope == open {
+			return r.handle(c)
+		}
+		raw, err := bearer(c)
+		if err != nil {
+			return err
+		}
+		p, err := a.OAuth.Verify(ctx, raw)
+		if err != nil {
+			return err
+		}
+		if a.Limits.Token != nil {
+			if err := a.Limits.Token.Allow(ctx, p.TokenID); err != nil {
+				return err
+			}
+		}
+		if r.scope != anyToken {
+			if err := p.Require(r.scope); err != nil {
+				return err
+			}
+		}
+		c.Locals(principalKey{}, &p)
+		return r.handle(c)
+	}
+}
+
+// allow takes one call off the allowance of the caller's network.
+func allow(ctx context.Context, l *limit.Limiter, c *fiber.Ctx) error {
+	if l == nil {
+		return nil
+	}
+	return l.Allow(ctx, web.ClientNetwork(c))
+}
+
+// bearer returns the access token of the Authorization header (RFC 6750, section
+// 2.1); the scheme compares in any case.
+func bearer(c *fiber.Ctx) (string, error) {
+	scheme, token, _ := bytes.Cut(c.Request().Header.Peek(fiber.HeaderAuthorization), []byte(" "))
+	token = bytes.Trim(token, " ")
+	if !bytes.EqualFold(scheme, []byte("bearer")) || len(token) == 0 || bytes.ContainsAny(token, " ,\t") {
+		return "", &cobridge.Error{Code: cobridge.CodeAuthRequired}
+	}
+	return string(token), nil
+}
+
+// notAUser answers calls that only make sense for the token's own user.
+func (a *api) notAUser(*fiber.Ctx) error { return &cobridge.Error{Code: cobridge.CodeNotAUser} }
+
+// param returns a path parameter as its owner wrote it.
+func param(c *fiber.Ctx, name string) string {
+	value := c.Params(name)
+	if !strings.Contains(value, "%") {
+		return value
+	}
+	if plain, err := url.PathUnescape(value); err == nil {
+		return plain
+	}
+	return value
+}
+
+// guesses is a list of limits on wrong guesses, each with the key to count by.
+type guesses []guess
+
+type guess struct {
+	limit *limit.Guess
+	key   string
+}
+
+func (gs guesses) check(ctx context.Context) error {
+	for _, g := range gs {
+		if g.limit == nil {
+			continue
+		}
+		if err := g.limit.Check(ctx, g.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (gs guesses) fail(ctx context.Context) error {
+	for _, g := range gs {
+		if g.limit == nil {
+			continue
+		}
+		if err := g.limit.Fail(ctx, g.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}

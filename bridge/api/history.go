@@ -1,0 +1,152 @@
+package api
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/cobridge/cobridge/bridge/web"
+	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/conversations"
+)
+
+const historyPath = "/api/v2/cobrowse/history"
+
+// recordBody is a history record on the wire: the session and what is known only of the past.
+type recordBody struct {
+	sessionBody
+	SessionToken cobrowse.SessionToken `json:"sessionToken"`
+	Pages        []pageBody            `json:"pages"`
+	Grants       []struct{}            `json:"grants"`  // of control; none is given yet
+	Actions      []struct{}            `json:"actions"` // done with such a grant
+}
+
+type pageBody struct {
+	URL             string   `json:"url"`
+	Title           string   `json:"title,omitempty"`
+	DateEntered     web.Time `json:"dateEntered"`
+	DurationSeconds int64    `json:"durationSeconds"`
+}
+
+func newRecordBody(s cobrowse.Session) recordBody {
+	body := recordBody{
+		sessionBody: newSessionBody(s), SessionToken: s.Token,
+		Pages: make([]pageBody, len(s.Pages)), Grants: []struct{}{}, Actions: []struct{}{},
+	}
+	body.SelfURI = historyPath + "/" + string(s.ID)
+	for i, p := range s.Pages {
+		left := p.LeftAt
+		if left.IsZero() {
+			left = s.EndedAt
+		}
+		body.Pages[i] = pageBody{
+			URL: p.URL, Title: p.Title, DateEntered: web.Time(p.EnteredAt), DurationSeconds: max(int64(left.Sub(p.EnteredAt)/time.Second), 0),
+		}
+	}
+	return body
+}
+
+// recordsBody is one page of records. Whoever follows NextURI sees each record
+// once, also while new ones come in.
+type recordsBody struct {
+	Entities []recordBody `json:"entities"`
+	PageSize int          `json:"pageSize"`
+	SelfURI  string       `json:"selfUri"`
+	NextURI  string       `json:"nextUri,omitempty"`
+}
+
+// listHistory answers GET /api/v2/cobrowse/history.
+func (a *api) listHistory(c *fiber.Ctx) error {
+	page, err := web.Paging(c, web.PageRule{})
+	if err != nil {
+		return err
+	}
+	from, err := queryTime(c, "from")
+	if err != nil {
+		return err
+	}
+	to, err := queryTime(c, "to")
+	if err != nil {
+		return err
+	}
+	after, err := parseCursor(c.Query("after"))
+	if err != nil {
+		return err
+	}
+	req := cobrowse.RecordRequest{
+		OrgID: orgOf(c), ConversationID: conversations.ID(c.Query("conversationId")), From: from, To: to, After: after, Limit: page.Size,
+	}
+	records, more, err := a.Sessions.Records(c.UserContext(), req)
+	if err != nil {
+		return err
+	}
+	body := recordsBody{Entities: make([]recordBody, len(records)), PageSize: page.Size, SelfURI: historyURI(req, c.Query("after"))}
+	for i, s := range records {
+		body.Entities[i] = newRecordBody(s)
+	}
+	if more && len(records) > 0 {
+		last := records[len(records)-1]
+		body.NextURI = historyURI(req, formatCursor(cobrowse.RecordCursor{EndedAt: last.EndedAt, ID: last.ID}))
+	}
+	return c.JSON(body)
+}
+
+// getRecord answers GET /api/v2/cobrowse/history/{sessionId}.
+func (a *api) getRecord(c *fiber.Ctx) error {
+	s, err := a.Sessions.Record(c.UserContext(), orgOf(c), sessionParam(c))
+	if err != nil {
+		return err
+	}
+	return c.JSON(newRecordBody(s))
+}
+
+// historyURI is the address of the page of a request that begins after a cursor.
+func historyURI(r cobrowse.RecordRequest, after string) string {
+	q := url.Values{"pageSize": {strconv.Itoa(r.Limit)}}
+	if r.ConversationID != "" {
+		q.Set("conversationId", string(r.ConversationID))
+	}
+	if !r.From.IsZero() {
+		q.Set("from", r.From.Format(time.RFC3339Nano))
+	}
+	if !r.To.IsZero() {
+		q.Set("to", r.To.Format(time.RFC3339Nano))
+	}
+	if after != "" {
+		q.Set("after", after)
+	}
+	return historyPath + "?" + q.Encode()
+}
+
+// formatCursor writes a position as callers pass it back: opaque, URL-safe.
+func formatCursor(at cobrowse.RecordCursor) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(at.EndedAt.UnixMilli(), 10) + "." + string(at.ID)))
+}
+
+// maxCursor bounds what a caller makes us decode, in bytes; ours have about 70.
+const maxCursor = 200
+
+// parseCursor reads what formatCursor wrote; the zero cursor for "".
+func parseCursor(text string) (cobrowse.RecordCursor, error) {
+	if text == "" {
+		return cobrowse.RecordCursor{}, nil
+	}
+	invalid := badQuery("after", "must be taken from nextUri")
+	if len(text) > maxCursor {
+		return cobrowse.RecordCursor{}, invalid
+	}
+	plain, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return cobrowse.RecordCursor{}, invalid
+	}
+	milli, id, _ := strings.Cut(string(plain), ".")
+	at, err := strconv.ParseInt(milli, 10, 64)
+	if err != nil || id == "" || at < 0 || at > time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC).UnixMilli() {
+		return cobrowse.RecordCursor{}, invalid
+	}
+	return cobrowse.RecordCursor{EndedAt: time.UnixMilli(at).UTC(), ID: cobrowse.SessionID(id)}, nil
+}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/web"
+	"github.com/cobridge/cobridge/cobrowse"
+)
+
+// resumeCookieLife is as long as a session can last; the secret in it is good for
+// no longer than the session anyway.
+const resumeCookieLife = 8 * time.Hour
+
+type joinedBody struct {
+	SessionID     cobrowse.SessionID     `json:"sessionId"`
+	ParticipantID cobrowse.ParticipantID `json:"participantId"`
+	Role          cobrowse.Role          `json:"role"`
+	CobrowseRole  string                 `json:"cobrowseRole"`
+	State         cobrowse.State         `json:"state"`
+	StreamURI     string                 `json:"streamUri"`
+	Resume        cobrowse.ResumeSecret  `json:"resume,omitempty"` // the sharer's; a viewer's is in a cookie
+}
+
+// join answers POST /api/v2/cobrowse/join.
+func (a *api) join(c *fiber.Ctx) error {
+	var in struct {
+		Token string `json:"token"`
+		Tab   string `json:"tab"`
+	}
+	if err := a.decode(c, schemaJoin, &in); err != nil {
+		return err
+	}
+	ctx := c.UserContext()
+	counted := guesses{{a.Limits.JoinTokens, web.ClientNetwork(c)}}
+	if err := counted.check(ctx); err != nil {
+		return err
+	}
+	joined, err := a.Sessions.Redeem(ctx, in.Token, in.Tab)
+	if err != nil {
+		if cobridge.CodeOf(err) == cobridge.CodeJoinTokenInvalid {
+			if err := counted.fail(ctx); err != nil {
+				return err
+			}
+		}
+		return err
+	}
+	s, p := joined.Session, joined.Participant
+	body := joinedBody{
+		SessionID: s.ID, ParticipantID: p.ID, Role: p.Role, CobrowseRole: cobrowseRole(p.ID, s.Sharer()), State: s.State(),
+		StreamURI: a.prefix + sessionsPath + "/" + string(s.ID) + "/stream",
+	}
+	if p.ID == s.Sharer() {
+		body.Resume = joined.Secret
+	} else {
+		c.Cookie(&fiber.Cookie{
+			Name: web.ResumeCookieName(string(p.ID)), Value: string(joined.Secret), Path: body.StreamURI,
+			MaxAge: int(resumeCookieLife / time.Second), Secure: a.secure, HTTPOnly: true, SameSite: fiber.CookieSameSiteStrictMode,
+		})
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.JSON(body)
+}

@@ -1,0 +1,238 @@
+package api
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/cobridge/cobridge/bridge/limit"
+	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/conversations"
+	"github.com/cobridge/cobridge/docs"
+	"github.com/cobridge/cobridge/oauth"
+)
+
+// Deps is what the handlers call. Everything is required unless it says otherwise.
+type Deps struct {
+	OAuth         authority     // an *oauth.Service
+	Sessions      sessions      // a *cobrowse.Service
+	Deployments   deployments   // a cobrowse.DeploymentStore: who may call from which page is asked before anything else
+	Directory     directory     // a conversations.Directory
+	Conversations starter       // a *conversations.Local; nil where conversations come from elsewhere
+	Organisations organisations // a *conversations.Local, for names; nil = without
+
+	BaseURL string // public address of the service, with a gateway's prefix: https://host[:port][/prefix]
+	Limits  Limits
+	Checks  []Check // for /readyz
+	Version string
+	Commit  string // may be empty
+}
+
+// Limits are the rate limits of these routes. A nil one limits nothing.
+type Limits struct {
+	Address       *limit.Limiter // calls per client network, before it is known who calls
+	Token         *limit.Limiter // calls per access token
+	Starts        *limit.Limiter // sessions started from customers' pages, per client network
+	Credentials   *limit.Guess   // wrong client credentials, per client network and per client
+	JoinTokens    *limit.Guess   // wrong join tokens, per client network
+	SessionTokens *limit.Guess   // wrong session tokens, per client network
+	AllTokens     *limit.Guess   // wrong session tokens of everybody together
+}
+
+// authority is the part of *oauth.Service that is called here.
+type authority interface {
+	Verify(ctx context.Context, raw string) (oauth.Principal, error)
+	Grant(ctx context.Context, req oauth.GrantRequest) (oauth.AccessToken, error)
+	Authenticate(ctx context.Context, id, secret string) (oauth.Client, error)
+	Introspect(ctx context.Context, caller oauth.Client, raw string) (oauth.Introspection, error)
+	Revoke(ctx context.Context, caller oauth.Client, raw string) error
+	RevokeToken(ctx context.Context, p oauth.Principal) error
+	Client(ctx context.Context, id string) (oauth.Client, error)
+	JWKS(ctx context.Context) (oauth.JWKSet, error)
+}
+
+// sessions is the part of *cobrowse.Service that is called here.
+type sessions interface {
+	Start(ctx context.Context, r cobrowse.StartRequest) (cobrowse.Started, error)
+	Get(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID) (cobrowse.Session, error)
+	List(ctx context.Context, r cobrowse.ListRequest) ([]cobrowse.Session, int, error)
+	UpdateSettings(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID, patch cobrowse.SettingsPatch) (cobrowse.Session, error)
+	End(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID, reason cobrowse.EndReason) (cobrowse.Session, error)
+	AddParticipant(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID, in cobrowse.Invite) (cobrowse.Session, cobrowse.Participant, cobrowse.JoinToken, error)
+	RemoveParticipant(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID, participant cobrowse.ParticipantID) (cobrowse.Session, error)
+	IssueToken(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID, participant cobrowse.ParticipantID) (cobrowse.JoinToken, error)
+	Attach(ctx context.Context, r cobrowse.AttachRequest) (cobrowse.Session, cobrowse.JoinToken, error)
+	Redeem(ctx context.Context, raw, tab string) (cobrowse.Joined, error)
+	Record(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID) (cobrowse.Session, error)
+	Records(ctx context.Context, r cobrowse.RecordRequest) ([]cobrowse.Session, bool, error)
+
+	StartFromDeployment(ctx context.Context, r cobrowse.DeploymentStart) (cobrowse.Session, cobrowse.JoinToken, error)
+	CreateDeployment(ctx context.Context, d cobrowse.Deployment) (cobrowse.Deployment, error)
+	UpdateDeployment(ctx context.Context, d cobrowse.Deployment) (cobrowse.Deployment, error)
+	Deployment(ctx context.Context, org conversations.OrgID, id cobrowse.DeploymentID) (cobrowse.Deployment, error)
+	Deployments(ctx context.Context, org conversations.OrgID) ([]cobrowse.Deployment, error)
+	DeleteDeployment(ctx context.Context, org conversations.OrgID, id cobrowse.DeploymentID) error
+}
+
+// deployments is the part of cobrowse.DeploymentStore that is called here: a
+// customer's page knows no organisation.
+type deployments interface {
+	Deployment(ctx context.Context, id cobrowse.DeploymentID) (cobrowse.Deployment, error)
+}
+
+// directory is the part of conversations.Directory that is called here.
+type directory interface {
+	Conversation(ctx context.Context, org conversations.OrgID, id conversations.ID) (conversations.Conversation, error)
+	Conversations(ctx context.Context, org conversations.OrgID, q conversations.Query) ([]conversations.Conversation, int, error)
+	User(ctx context.Context, org conversations.OrgID, id conversations.UserID) (conversations.User, error)
+	Users(ctx context.Context, org conversations.OrgID, q conversations.UserQuery) ([]conversations.User, int, error)
+	SetAttributes(ctx context.Context, org conversations.OrgID, id conversations.ID, p conversations.ParticipantID, attributes map[string]string) error
+	Disconnect(ctx context.Context, org conversations.OrgID, id conversations.ID) error
+}
+
+// starter starts conversations.
+type starter interface {
+	Create(ctx context.Context, org conversations.OrgID, in conversations.NewConversation) (conversations.Conversation, error)
+}
+
+// organisations knows the names of organisations.
+type organisations interface {
+	Organisation(ctx context.Context, id conversations.OrgID) (conversations.Organisation, error)
+}
+
+// What a route asks of the caller besides the scopes of package oauth.
+const (
+	open     oauth.Scope = "-" // nothing: no access token is looked at
+	anyToken oauth.Scope = ""  // any good access token
+)
+
+type route struct {
+	method, path string
+	scope        oauth.Scope
+	handle       fiber.Handler
+}
+
+// table is the API's table of contents.
+func (a *api) table() []route {
+	const (
+		get, head, post, put, patch, del, options = fiber.MethodGet, fiber.MethodHead, fiber.MethodPost, fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete, fiber.MethodOptions
+
+		readTalks, writeTalks       = oauth.ScopeConversationsReadonly, oauth.ScopeConversations
+		readUsers                   = oauth.ScopeUsersReadonly
+		readSessions, writeSessions = oauth.ScopeCobrowseRead, oauth.ScopeCobrowseWrite
+	)
+	return []route{
+		{post, "/oauth/token", open, a.createToken},
+		{post, "/oauth/revoke", open, a.revokeToken},
+		{post, "/oauth/introspect", open, a.introspectToken},
+		{get, "/.well-known/oauth-authorization-server", open, a.getMetadata},
+		{get, "/.well-known/jwks.json", open, a.getKeys},
+		{get, "/api/v2/tokens/me", anyToken, a.getTokensMe},
+		{head, "/api/v2/tokens/me", anyToken, a.headTokensMe},
+		{del, "/api/v2/tokens/me", anyToken, a.deleteTokensMe},
+		{get, "/api/v2/oauth/scopes", anyToken, a.getScopes},
+
+		{get, "/api/v2/conversations", readTalks, a.listConversations},
+		{post, "/api/v2/conversations", writeTalks, a.createConversation},
+		{get, "/api/v2/conversations/:conversationId", readTalks, a.getConversation},
+		{del, "/api/v2/conversations/:conversationId", writeTalks, a.notAUser},
+		{post, "/api/v2/conversations/:conversationId/disconnect", writeTalks, a.disconnectConversation},
+		{patch, "/api/v2/conversations/:conversationId/participants/:participantId/attributes", writeTalks, a.setAttributes},
+		{get, "/api/v2/users", readUsers, a.listUsers},
+		{get, "/api/v2/users/me", anyToken, a.notAUser},
+		{get, "/api/v2/users/:userId", readUsers, a.getUser},
+
+		{get, "/api/v2/cobrowse/sessions", readSessions, a.listSessions},
+		{post, "/api/v2/cobrowse/sessions", writeSessions, a.createSession},
+		{post, "/api/v2/cobrowse/sessions/attach", writeSessions, a.attachSession},
+		{get, "/api/v2/cobrowse/sessions/:sessionId", readSessions, a.getSession},
+		{patch, "/api/v2/cobrowse/sessions/:sessionId", writeSessions, a.patchSession},
+		{del, "/api/v2/cobrowse/sessions/:sessionId", writeSessions, a.deleteSession},
+		{post, "/api/v2/cobrowse/sessions/:sessionId/participants", writeSessions, a.addParticipant},
+		{del, "/api/v2/cobrowse/sessions/:sessionId/participants/:participantId", writeSessions, a.removeParticipant},
+		{post, "/api/v2/cobrowse/sessions/:sessionId/participants/:participantId/tokens", readSessions, a.issueToken},
+		{post, "/api/v2/cobrowse/join", open, a.join},
+		{get, "/api/v2/cobrowse/history", readSessions, a.listHistory},
+		{get, "/api/v2/cobrowse/history/:sessionId", readSessions, a.getRecord},
+
+		{get, "/api/v2/cobrowse/deployments", readSessions, a.listDeployments},
+		{post, "/api/v2/cobrowse/deployments", writeSessions, a.createDeployment},
+		{get, "/api/v2/cobrowse/deployments/:deploymentId", readSessions, a.getDeployment},
+		{put, "/api/v2/cobrowse/deployments/:deploymentId", writeSessions, a.putDeployment},
+		{del, "/api/v2/cobrowse/deployments/:deploymentId", writeSessions, a.deleteDeployment},
+		{post, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.startFromDeployment},
+		{options, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.preflightStart},
+
+		{get, "/healthz", open, getHealth},
+		{get, "/readyz", open, a.getReadiness},
+		{get, "/version", open, a.getVersion},
+		{get, "/openapi.yaml", open, a.getOpenAPI},
+		{get, "/docs", open, getDocs},
+	}
+}
+
+// Route is one row of the table, as docs/openapi.yaml writes it.
+type Route struct {
+	Method string
+	Path   string // parameters in braces
+	Scope  string // empty = none is needed
+	Open   bool   // no access token is needed
+}
+
+// Routes returns every route that [Mount] adds, except the parts of the page at /docs.
+func Routes() []Route {
+	rows := (&api{}).table()
+	routes := make([]Route, len(rows))
+	for i, r := range rows {
+		routes[i] = Route{Method: r.method, Path: pathParameter.ReplaceAllString(r.path, "{$1}"), Open: r.scope == open}
+		if r.scope != open {
+			routes[i].Scope = string(r.scope)
+		}
+	}
+	return routes
+}
+
+var pathParameter = regexp.MustCompile(`:(\w+)`)
+
+// api holds what the handlers need.
+type api struct {
+	Deps
+	prefix  string // path part of BaseURL, without a slash at the end
+	secure  bool   // BaseURL is https
+	schemas *schemas
+	openAPI func() []byte
+}
+
+// Mount adds the routes to r. The app must have been made by web.NewApp with
+// [OAuthDialect] among its dialects.
+func Mount(r fiber.Router, d Deps) {
+	a := newAPI(d)
+	for _, row := range a.table() {
+		r.Add(row.method, row.path, a.guard(row))
+	}
+	mountDocs(r)
+}
+
+func newAPI(d Deps) *api {
+	d.BaseURL = strings.TrimRight(d.BaseURL, "/")
+	a := &api{Deps: d, prefix: prefixOf(d.BaseURL), secure: strings.HasPrefix(d.BaseURL, "https://"), schemas: newSchemas(docs.OpenAPI)}
+	a.openAPI = servedDocument(docs.OpenAPI, a.prefix)
+	return a
+}
+
+// prefixOf returns the path of an absolute URL, without a slash at the end.
+func prefixOf(base string) string {
+	_, rest, _ := strings.Cut(base, "://")
+	_, path, found := strings.Cut(rest, "/")
+	if !found {
+		return ""
+	}
+	return "/" + path
+}
+
+// joinURL is where a browser goes with a join token.
+func (a *api) joinURL(t cobrowse.JoinToken) string {
+	return a.BaseURL + "/cobrowse/join?token=" + t.Raw
+}

@@ -1,0 +1,251 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/web"
+)
+
+// The schemas of request bodies in docs/openapi.yaml.
+const (
+	schemaConversation = "CreateConversationRequest"
+	schemaAttributes   = "AttributesRequest"
+	schemaSession      = "CreateSessionRequest"
+	schemaPatch        = "PatchSessionRequest"
+	schemaInvite       = "Invite"
+	schemaAttach       = "AttachRequest"
+	schemaStart        = "StartRequest"
+	schemaJoin         = "JoinRequest"
+	schemaDeployment   = "DeploymentRequest"
+)
+
+var requestSchemas = []string{
+	schemaConversation, schemaAttributes, schemaSession, schemaPatch, schemaInvite, schemaAttach, schemaStart, schemaJoin, schemaDeployment,
+}
+
+// schemas checks request bodies. They are compiled when the first body comes: it
+// takes some ten milliseconds that a start should not wait for.
+type schemas struct {
+	load func() (map[string]*jsonschema.Schema, error)
+}
+
+func newSchemas(document []byte) *schemas {
+	return &schemas{load: sync.OnceValues(func() (map[string]*jsonschema.Schema, error) { return compile(document) })}
+}
+
+func compile(document []byte) (map[string]*jsonschema.Schema, error) {
+	var doc struct {
+		Components struct {
+			Schemas map[string]any `yaml:"schemas"`
+		} `yaml:"components"`
+	}
+	if err := yaml.Unmarshal(document, &doc); err != nil {
+		return nil, fmt.Errorf("read request schemas: %w", err)
+	}
+	const address = "mem:///openapi.json"
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft2020)
+	compiler.AssertFormat()
+	if err := compiler.AddResource(address, map[string]any{"components": map[string]any{"schemas": doc.Components.Schemas}}); err != nil {
+		return nil, fmt.Errorf("read request schemas: %w", err)
+	}
+	compiled := make(map[string]*jsonschema.Schema, len(requestSchemas))
+	for _, name := range requestSchemas {
+		schema, err := compiler.Compile(address + "#/components/schemas/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("compile request schema %s: %w", name, err)
+		}
+		compiled[name] = schema
+	}
+	return compiled, nil
+}
+
+// decode reads the body into v after it was checked against a schema. A body that
+// breaks rules fails with CodeConstraintValidation and one Detail per problem;
+// otherwise it fails as web.Decode does.
+func (a *api) decode(c *fiber.Ctx, schema string, v any) error {
+	var raw json.RawMessage
+	if err := web.Decode(c, &raw); err != nil {
+		return err
+	}
+	compiled, err := a.schemas.load()
+	if err != nil {
+		return err
+	}
+	// Numbers become float64 on purpose: all of ours are small, and an exact 1e999999 costs megabytes.
+	var instance any
+	if err := json.Unmarshal(raw, &instance); err != nil {
+		return unreadable()
+	}
+	if err := compiled[schema].Validate(instance); err != nil {
+		failed, ok := errors.AsType[*jsonschema.ValidationError](err)
+		if !ok {
+			return fmt.Errorf("check body: %w", err)
+		}
+		return brokenRules(failed, instance)
+	}
+	// A name in another case gets past the schema and not past this.
+	if err := json.Unmarshal(raw, v); err != nil {
+		return unreadable()
+	}
+	return nil
+}
+
+func unreadable() error {
+	return &cobridge.Error{Code: cobridge.CodeBadRequest, Message: "A value in the body has the wrong form."}
+}
+
+// problem is one broken rule.
+type problem struct{ field, code, rule string }
+
+// maxProblems is how many problems one answer lists.
+const maxProblems = 50
+
+// brokenRules turns the leaves of a validation error into one failure.
+func brokenRules(failed *jsonschema.ValidationError, instance any) error {
+	var found []problem
+	var walk func(e *jsonschema.ValidationError)
+	walk = func(e *jsonschema.ValidationError) {
+		for _, cause := range e.Causes {
+			walk(cause)
+		}
+		if len(e.Causes) == 0 {
+			found = append(found, problemsOf(e, fieldPath(e.InstanceLocation, instance))...)
+		}
+	}
+	walk(failed)
+	slices.SortFunc(found, func(a, b problem) int {
+		if a.field != b.field {
+			return strings.Compare(a.field, b.field)
+		}
+		return strings.Compare(a.code, b.code)
+	})
+	found = slices.Compact(found)
+	if len(found) > maxProblems {
+		found = found[:maxProblems]
+	}
+	details := make([]cobridge.Detail, len(found))
+	texts := make([]string, 0, len(found))
+	for i, p := range found {
+		details[i] = cobridge.Detail{ErrorCode: p.code, FieldName: p.field}
+		texts = append(texts, strings.TrimSpace(p.field+" "+p.rule))
+	}
+	const shown = 5 // in the text; the details have them all
+	if len(texts) > shown {
+		texts = append(texts[:shown], "and more")
+	}
+	return &cobridge.Error{
+		Code: cobridge.CodeConstraintValidation, Message: "The request breaks a rule: " + strings.Join(texts, "; ") + ".", Details: details,
+	}
+}
+
+// problemsOf says what is wrong at one place. A missing member is a problem of its own place.
+func problemsOf(e *jsonschema.ValidationError, field string) []problem {
+	one := func(code, rule string) []problem { return []problem{{field, code, rule}} }
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		missing := make([]problem, len(k.Missing))
+		for i, name := range k.Missing {
+			missing[i] = problem{member(field, name), "required", "is missing"}
+		}
+		return missing
+	case *kind.Type:
+		return one("type", "must be "+strings.Join(inWords(k.Want), " or "))
+	case *kind.Enum:
+		return one("unknown", "must be one of "+values(k.Want))
+	case *kind.Const:
+		return one("unknown", "must be "+values([]any{k.Want}))
+	case *kind.FalseSchema:
+		return one("not.allowed", "is not allowed here")
+	case *kind.Minimum:
+		return one("range", "must be at least "+k.Want.RatString())
+	case *kind.Maximum:
+		return one("range", "must be at most "+k.Want.RatString())
+	case *kind.MinLength:
+		if k.Got == 0 {
+			return one("required", "must not be empty")
+		}
+		return one("too.short", "must have at least "+strconv.Itoa(k.Want)+" characters")
+	case *kind.MaxLength:
+		return one("too.long", "must have at most "+strconv.Itoa(k.Want)+" characters")
+	case *kind.MinItems:
+		return one("size", "must have at least "+strconv.Itoa(k.Want)+" entries")
+	case *kind.MaxItems:
+		return one("size", "must have at most "+strconv.Itoa(k.Want)+" entries")
+	case *kind.MaxProperties:
+		return one("size", "must have at most "+strconv.Itoa(k.Want)+" members")
+	case *kind.Pattern, *kind.Format:
+		return one("format", "has the wrong form")
+	default:
+		return one("invalid.value", "has a value that is not allowed")
+	}
+}
+
+// inWords puts an article before the names of JSON Schema's types.
+func inWords(types []string) []string {
+	words := make([]string, len(types))
+	for i, name := range types {
+		switch name {
+		case "null":
+			words[i] = name
+		case "boolean":
+			words[i] = "true or false"
+		case "array", "integer", "object":
+			words[i] = "an " + name
+		default:
+			words[i] = "a " + name
+		}
+	}
+	return words
+}
+
+func values(allowed []any) string {
+	words := make([]string, len(allowed))
+	for i, v := range allowed {
+		words[i] = fmt.Sprint(v)
+	}
+	return strings.Join(words, ", ")
+}
+
+// fieldPath writes a location in the body as "participants[1].role".
+func fieldPath(location []string, instance any) string {
+	field := ""
+	for _, token := range location {
+		switch at := instance.(type) {
+		case []any:
+			field += "[" + token + "]"
+			if i, err := strconv.Atoi(token); err == nil && i >= 0 && i < len(at) {
+				instance = at[i]
+			}
+		case map[string]any:
+			field = member(field, token)
+			instance = at[token]
+		}
+	}
+	return field
+}
+
+// maxName cuts names of a caller's own that are repeated in an answer, in bytes.
+const maxName = 128
+
+func member(field, name string) string {
+	if len(name) > maxName {
+		name = strings.ToValidUTF8(name[:maxName], "") + "..."
+	}
+	if field == "" {
+		return name
+	}
+	return field + "." + name
+}

@@ -1,0 +1,23 @@
+package docs_test
+
+import (
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/cobridge/cobridge/docs"
+)
+
+func TestOpenAPIIsValid(t *testing.T) {
+	t.Parallel()
+	doc, err := openapi3.NewLoader().LoadFromData(docs.OpenAPI)
+	if err != nil {
+		t.Fatalf("load: %v", err)
+	}
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Errorf("validate: %v", err)
+	}
+	if !doc.IsOpenAPI31OrLater() {
+		t.Errorf("openapi is %q, want 3.1", doc.OpenAPI)
+	}
+}
