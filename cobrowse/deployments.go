@@ -116,19 +116,6 @@ func (s *Service) Deployment(ctx context.Context, org conversations.OrgID, id De
 	return d, nil
 }
 
-// OriginAllowed reports whether a page of this origin may take part as the
-// sharer of s: it belongs to the deployment that s was started from.
-func (s *Service) OriginAllowed(ctx context.Context, session Session, origin string) (bool, error) {
-	if session.DeploymentID == "" {
-		return false, nil
-	}
-	d, err := s.Deployment(ctx, session.OrgID, session.DeploymentID)
-	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
-		return false, nil
-	}
-	return err == nil && d.Allows(origin), err
-}
-
 // Deployments returns those of one organisation, by name.
 func (s *Service) Deployments(ctx context.Context, org conversations.OrgID) ([]Deployment, error) {
 	return s.deployments.Deployments(ctx, org)

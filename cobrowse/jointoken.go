@@ -2,6 +2,7 @@ package cobrowse
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -80,7 +81,8 @@ func (j *JoinTokens) issue(s Session, p Participant) (JoinToken, error) {
 // CodeJoinTokenExpired or CodeJoinTokenInvalid and does not say more.
 func (j *JoinTokens) verify(raw string) (joinClaims, error) {
 	invalid := &cobridge.Error{Code: cobridge.CodeJoinTokenInvalid, Message: "This is not a valid join token."}
-	if len(raw) > joinTokenMaxSize {
+	// The decoder below skips line breaks, and nothing else than what we sign is ours.
+	if len(raw) > joinTokenMaxSize || strings.ContainsAny(raw, "\r\n") {
 		return joinClaims{}, invalid
 	}
 	var claims joinClaims
