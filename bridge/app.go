@@ -1,0 +1,255 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+
+	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/api"
+	"github.com/cobridge/cobridge/bridge/config"
+	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/limit"
+	"github.com/cobridge/cobridge/bridge/pages"
+	"github.com/cobridge/cobridge/bridge/stream"
+	"github.com/cobridge/cobridge/bridge/web"
+	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/conversations"
+	"github.com/cobridge/cobridge/oauth"
+)
+
+// Options are what the process gives its application.
+type Options struct {
+	Log     *slog.Logger   // required
+	Clock   cobridge.Clock // judges every expiry; required
+	Version string         // of the binary, for /version; may be empty
+	Commit  string
+}
+
+// App is the service, built and seeded. Its methods may be called concurrently,
+// except Close, which is called once and last.
+type App struct {
+	cfg     config.Config
+	log     *slog.Logger
+	clock   cobridge.Clock
+	baseURL string
+
+	store     *bolt.Store
+	oauth     *oauth.Service
+	directory *conversations.Local
+	cobrowse  *cobrowse.Service
+	hub       *stream.Hub
+	fiber     *fiber.App
+	admin     *fiber.App // nil unless there is a separate admin address
+	metrics   *metrics
+	ready     atomic.Bool
+}
+
+// Open builds the application over its store and seeds it; it opens no socket.
+// The configuration has been validated. Close must be called on success.
+func Open(ctx context.Context, cfg config.Config, o Options) (*App, error) {
+	a := &App{cfg: cfg, log: slog.New(web.NewLogHandler(o.Log.Handler())), clock: o.Clock, baseURL: baseURL(cfg)}
+	a.metrics = newMetrics(o.Version)
+	path, ok := strings.CutPrefix(cfg.Store, "bolt:")
+	if !ok {
+		return nil, fmt.Errorf("store %q: want bolt:FILE", cfg.Store)
+	}
+	store, err := bolt.Open(ctx, bolt.Config{Path: path, Log: a.log, Clock: o.Clock, OnCommit: a.metrics.committed})
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	a.store = store
+	if err := a.build(ctx, o); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return a, nil
+}
+
+// build puts together what stands on the store, from the domains up.
+func (a *App) build(ctx context.Context, o Options) error {
+	issuer := a.cfg.OAuth.Issuer
+	if issuer == "" {
+		issuer = a.baseURL
+	}
+	var err error
+	a.oauth, err = oauth.New(ctx, oauth.Config{
+		Store: a.store, Clock: a.clock, Issuer: issuer, Audience: issuer, Algorithm: oauth.Algorithm(a.cfg.OAuth.SigningAlgorithm),
+	})
+	if err != nil {
+		return fmt.Errorf("start oauth: %w", err)
+	}
+	a.directory = conversations.NewLocal(a.store, a.clock)
+	joinKey, err := a.store.Secret(ctx, "join-token-key", []byte(uuid.NewString()+uuid.NewString())) // 244 random bits
+	if err != nil {
+		return fmt.Errorf("read the key of join tokens: %w", err)
+	}
+	a.cobrowse = cobrowse.New(cobrowse.Config{
+		Store: a.store, Index: a.store, Deployments: a.store, Directory: a.directory, Clock: a.clock, Log: a.log,
+		Tokens: cobrowse.NewJoinTokens(joinKey, issuer, a.cfg.Join.TokenLifetime, a.clock),
+		Rules: cobrowse.Rules{
+			DefaultTimeout: a.cfg.Session.DefaultTimeout, NeverJoined: a.cfg.Session.NeverJoined, Grace: a.cfg.Session.Grace,
+			MaxDuration: a.cfg.Session.MaxDuration, Retention: a.cfg.Retention.History,
+			OneSessionPerAgent: a.cfg.Session.OneSessionPerAgent, MaxViewers: a.cfg.Session.MaxViewers,
+		},
+	})
+	a.directory.OnEnd(func(ctx context.Context, org conversations.OrgID, id conversations.ID) {
+		// The conversation is over whatever happens here; Reconcile catches up.
+		if err := a.cobrowse.ConversationEnded(context.WithoutCancel(ctx), org, id); err != nil {
+			a.log.ErrorContext(ctx, "ending the session of an ended conversation failed", "conversationId", string(id), "err", err)
+		}
+	})
+	if err := a.seed(ctx, a.cfg.Organisations); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	return a.mount(o)
+}
+
+// mount builds the HTTP side.
+func (a *App) mount(o Options) error {
+	trusted := make([]netip.Prefix, len(a.cfg.TrustedProxies))
+	for i, text := range a.cfg.TrustedProxies {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return fmt.Errorf("trusted proxy: %w", err)
+		}
+		trusted[i] = prefix
+	}
+	viewer := a.cfg.ViewerBaseURL
+	if viewer == "" {
+		viewer = a.baseURL
+	}
+	cookie, err := web.NewResumeCookie(viewer)
+	if err != nil {
+		return fmt.Errorf("viewer base URL: %w", err)
+	}
+	a.fiber = web.NewApp(web.Config{
+		Log: a.log, Clock: a.clock, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections,
+		Dialects: []web.Dialect{api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)},
+	})
+	a.hub = stream.New(stream.Config{
+		Service: a.cobrowse, Events: a.store, Deployments: a.store, Clock: a.clock, Log: a.log,
+		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Limits: stream.Limits{SocketsPerNetwork: a.cfg.Limits.StreamsPerAddress}, Metrics: a.metrics.stream(),
+	})
+	p, err := pages.New(pages.Config{Service: a.cobrowse, ViewerBaseURL: a.cfg.ViewerBaseURL, Log: a.log})
+	if err != nil {
+		return fmt.Errorf("load pages: %w", err)
+	}
+	a.fiber.Use(p.Guard(a.baseURL)) // before any route: the viewer's origin has only what viewers need
+	deps := api.Deps{
+		OAuth: a.oauth, Sessions: a.cobrowse, Deployments: a.store, Directory: a.directory, Conversations: a.directory, Organisations: a.directory,
+		BaseURL: a.baseURL, Cookie: cookie, Limits: a.limits(), Version: o.Version, Commit: o.Commit,
+		Checks: []api.Check{{Name: "lifecycle", Run: a.isReady}, {Name: "store", Run: a.store.Ping}},
+	}
+	operations := a.fiber
+	if a.cfg.AdminListen != "" {
+		a.admin = web.NewApp(web.Config{Log: a.log, Clock: a.clock})
+		operations, deps.ProbesApart = a.admin, true
+		api.MountProbes(a.admin, deps)
+	}
+	operations.Get("/metrics", a.metrics.handler(a.store))
+	api.Mount(a.fiber, deps)
+	a.hub.Mount(a.fiber)
+	p.Mount(a.fiber)
+	if a.cfg.Demo {
+		a.mountDemo()
+	}
+	return nil
+}
+
+// limits builds the rate limits of the API. Guesses at join and session tokens
+// are limited even where the demo limits nothing else.
+func (a *App) limits() api.Limits {
+	calls := func(name string, perMinute int) *limit.Limiter {
+		return limit.New(limit.Config{Name: name, PerMinute: perMinute, Clock: a.clock})
+	}
+	guesses := func(name string, perMinute int) *limit.Guess {
+		return limit.NewGuess(limit.Config{Name: name, PerMinute: perMinute, Clock: a.clock})
+	}
+	l := a.cfg.Limits
+	return api.Limits{
+		Address: calls("address:", l.AddressPerMinute), Token: calls("token:", l.TokenPerMinute),
+		Starts:        calls("start:", min(l.AddressPerMinute, startsPerMinute)),
+		Credentials:   guesses("credentials:", l.FailedLoginsPerMinute),
+		JoinTokens:    guesses("join:", joinGuessesPerMinute),
+		SessionTokens: guesses("digits:", digitGuessesPerMinute),
+		AllTokens:     guesses("all-digits:", allDigitGuessesPerMinute),
+	}
+}
+
+const (
+	// A visitor starts a session now and then; offices share one address.
+	startsPerMinute = 60
+	// 256-bit signatures need no limit against guessing; this bounds the work.
+	joinGuessesPerMinute = 120
+	// Agents mistype. At ten a minute from one address and 200 a minute from all
+	// together, trying half of 10^9 numbers takes years: docs/security.md.
+	digitGuessesPerMinute    = 10
+	allDigitGuessesPerMinute = 200
+)
+
+func (a *App) isReady(context.Context) error {
+	if !a.ready.Load() {
+		return errors.New("starting or stopping")
+	}
+	return nil
+}
+
+// baseURL returns the public base URL without a slash at the end: the configured
+// one, or that of the listener.
+func baseURL(cfg config.Config) string {
+	if cfg.BaseURL != "" {
+		return strings.TrimRight(cfg.BaseURL, "/")
+	}
+	scheme, listen := "http", cfg.Listen
+	if cfg.TLS.Enabled() {
+		scheme = "https"
+	}
+	if host, port, err := net.SplitHostPort(listen); err == nil {
+		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+			listen = net.JoinHostPort("localhost", port)
+		}
+	}
+	return scheme + "://" + listen
+}
+
+// origins returns the origins of addresses, each once.
+func origins(addresses ...string) []string {
+	var list []string
+	for _, address := range addresses {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" {
+			continue
+		}
+		if origin := u.Scheme + "://" + strings.ToLower(u.Host); len(list) == 0 || list[0] != origin {
+			list = append(list, origin)
+		}
+	}
+	return list
+}
+
+// BaseURL returns the public base URL without a slash at the end.
+func (a *App) BaseURL() string { return a.baseURL }
+
+// OAuth returns the authorisation server.
+func (a *App) OAuth() *oauth.Service { return a.oauth }
+
+// Cobrowse returns the rules of sessions.
+func (a *App) Cobrowse() *cobrowse.Service { return a.cobrowse }
+
+// Directory returns the local directory.
+func (a *App) Directory() *conversations.Local { return a.directory }
+
+var _ io.Closer = (*App)(nil)
+
+// Close closes the store. Everything that uses the application has stopped.
+func (a *App) Close() error { return a.store.Close() }

@@ -1,0 +1,123 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// purgeInterval is how often what is past its retention is forgotten.
+const purgeInterval = 10 * time.Minute
+
+// Run does the work in the background, such as ending overdue sessions and
+// telling streams what happens, until ctx ends. Serve calls it; it is for
+// applications that are used through Transport.
+func (a *App) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	errs := make(chan error, 3)
+	listening := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	work := func(name string, fn func(context.Context) error) {
+		wg.Go(func() {
+			if err := fn(ctx); err != nil && ctx.Err() == nil {
+				errs <- fmt.Errorf("%s: %w", name, err)
+				cancel()
+			}
+		})
+	}
+	work("sessions", a.cobrowse.Run)
+	work("streams", func(ctx context.Context) error { return a.hub.Run(ctx, func() { close(listening) }) })
+	work("purge", a.purge)
+	select {
+	case <-listening:
+		a.ready.Store(true)
+		<-ctx.Done()
+	case <-ctx.Done():
+	}
+	a.ready.Store(false)
+	wg.Wait()
+	close(errs)
+	return <-errs // nil when closed and empty
+}
+
+// purge forgets ended conversations, expired revocations and old signing keys.
+func (a *App) purge(ctx context.Context) error {
+	ticker := time.NewTicker(purgeInterval)
+	defer ticker.Stop()
+	for {
+		if _, err := a.oauth.Purge(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "purging tokens failed", "err", err)
+		}
+		const batch = 500
+		for n := batch; n == batch; {
+			var err error
+			if n, err = a.directory.Purge(ctx, a.cfg.Retention.Conversations, batch); err != nil && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "purging conversations failed", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Serve answers on the listeners (the second is for the admin address and nil
+// without one) until ctx ends. Then it stops in order: not ready, streams told to
+// come back, running requests finished or cut after the drain time, background
+// work ended. The store stays open.
+func (a *App) Serve(ctx context.Context, ln, admin net.Listener) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	failed := make(chan error, 3)
+	var wg sync.WaitGroup
+	wg.Go(func() { failed <- a.Run(background) })
+	serve := func(app *fiber.App, ln net.Listener) {
+		if app != nil && ln != nil {
+			wg.Go(func() { failed <- app.Listener(ln) })
+		}
+	}
+	serve(a.fiber, ln)
+	serve(a.admin, admin)
+
+	var cause error
+	select {
+	case <-ctx.Done():
+	case cause = <-failed: // nothing of it ends by itself
+		if cause == nil {
+			cause = errors.New("stopped serving")
+		}
+	}
+	a.ready.Store(false)
+	a.log.InfoContext(ctx, "shutting down", "drain", a.cfg.Shutdown.Drain)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Shutdown.Drain)
+	defer cancel()
+	err := errors.Join(cause, a.hub.Shutdown(drain), shutdown(drain, a.fiber), shutdown(drain, a.admin))
+	stop()
+	wg.Wait()
+	close(failed)
+	for other := range failed {
+		err = errors.Join(err, other)
+	}
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+func shutdown(ctx context.Context, app *fiber.App) error {
+	if app == nil {
+		return nil
+	}
+	if err := app.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("finish running requests: %w", err)
+	}
+	return nil
+}
