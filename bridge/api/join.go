@@ -1,18 +1,12 @@
 package api
 
 import (
-	"time"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 )
-
-// resumeCookieLife is as long as a session can last; the secret in it is good for
-// no longer than the session anyway.
-const resumeCookieLife = 8 * time.Hour
 
 type joinedBody struct {
 	SessionID     cobrowse.SessionID     `json:"sessionId"`
@@ -50,15 +44,12 @@ func (a *api) join(c *fiber.Ctx) error {
 	s, p := joined.Session, joined.Participant
 	body := joinedBody{
 		SessionID: s.ID, ParticipantID: p.ID, Role: p.Role, CobrowseRole: cobrowseRole(p.ID, s.Sharer()), State: s.State(),
-		StreamURI: a.prefix + sessionsPath + "/" + string(s.ID) + "/stream",
+		StreamURI: a.Cookie.StreamURI(string(s.ID)),
 	}
 	if p.ID == s.Sharer() {
 		body.Resume = joined.Secret
 	} else {
-		c.Cookie(&fiber.Cookie{
-			Name: web.ResumeCookieName(string(p.ID)), Value: string(joined.Secret), Path: body.StreamURI,
-			MaxAge: int(resumeCookieLife / time.Second), Secure: a.secure, HTTPOnly: true, SameSite: fiber.CookieSameSiteStrictMode,
-		})
+		a.Cookie.Set(c, string(s.ID), string(p.ID), string(joined.Secret))
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	return c.JSON(body)

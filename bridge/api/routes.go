@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/cobridge/cobridge/bridge/limit"
+	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 	"github.com/cobridge/cobridge/docs"
@@ -23,11 +24,14 @@ type Deps struct {
 	Conversations starter       // a *conversations.Local; nil where conversations come from elsewhere
 	Organisations organisations // a *conversations.Local, for names; nil = without
 
-	BaseURL string // public address of the service, with a gateway's prefix: https://host[:port][/prefix]
+	BaseURL string           // public address of the service, with a gateway's prefix: https://host[:port][/prefix]
+	Cookie  web.ResumeCookie // of viewers
 	Limits  Limits
 	Checks  []Check // for /readyz
-	Version string
-	Commit  string // may be empty
+	// ProbesApart leaves /healthz and /readyz to MountProbes.
+	ProbesApart bool
+	Version     string
+	Commit      string // may be empty
 }
 
 // Limits are the rate limits of these routes. A nil one limits nothing.
@@ -200,7 +204,6 @@ var pathParameter = regexp.MustCompile(`:(\w+)`)
 type api struct {
 	Deps
 	prefix  string // path part of BaseURL, without a slash at the end
-	secure  bool   // BaseURL is https
 	schemas *schemas
 	openAPI func() []byte
 }
@@ -210,14 +213,29 @@ type api struct {
 func Mount(r fiber.Router, d Deps) {
 	a := newAPI(d)
 	for _, row := range a.table() {
-		r.Add(row.method, row.path, a.guard(row))
+		if !d.ProbesApart || !isProbe(row) {
+			r.Add(row.method, row.path, a.guard(row))
+		}
 	}
 	mountDocs(r)
 }
 
+// MountProbes adds what says whether the service lives and is ready, for an
+// address of its own. It needs nothing of d but the Checks.
+func MountProbes(r fiber.Router, d Deps) {
+	a := &api{Deps: d}
+	for _, row := range a.table() {
+		if isProbe(row) {
+			r.Add(row.method, row.path, row.handle)
+		}
+	}
+}
+
+func isProbe(r route) bool { return r.path == "/healthz" || r.path == "/readyz" }
+
 func newAPI(d Deps) *api {
 	d.BaseURL = strings.TrimRight(d.BaseURL, "/")
-	a := &api{Deps: d, prefix: prefixOf(d.BaseURL), secure: strings.HasPrefix(d.BaseURL, "https://"), schemas: newSchemas(docs.OpenAPI)}
+	a := &api{Deps: d, prefix: prefixOf(d.BaseURL), schemas: newSchemas(docs.OpenAPI)}
 	a.openAPI = servedDocument(docs.OpenAPI, a.prefix)
 	return a
 }

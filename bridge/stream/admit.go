@@ -187,7 +187,7 @@ func (h *Hub) entryOf(c *fiber.Ctx) (entry, error) {
 		}
 	}
 	if e.token == "" && e.participant != "" {
-		e.secret = cobrowse.ResumeSecret(strings.Clone(c.Cookies(web.ResumeCookieName(string(e.participant)))))
+		e.secret = cobrowse.ResumeSecret(strings.Clone(c.Cookies(h.cookie.Name(string(e.participant)))))
 		if e.secret == "" || len(e.secret) > maxToken {
 			return entry{}, resumeInvalid()
 		}
@@ -308,7 +308,7 @@ func (h *Hub) setCookie(c *fiber.Ctx, e entry, joined cobrowse.Joined) {
 	if !e.byCookie(joined) {
 		return
 	}
-	web.SetResumeCookie(c, string(e.session), string(joined.Participant.ID), string(joined.Secret))
+	h.cookie.Set(c, string(e.session), string(joined.Participant.ID), string(joined.Secret))
 }
 
 // introduce lets a stranger in, or closes the connection.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
@@ -56,8 +58,12 @@ type Config struct {
 	// "https://cobrowse.example": scheme://host[:port], lower case. With none, the
 	// origin must be that of the request's own Host.
 	OwnOrigins []string
-	Limits     Limits // zero = defaults
-	Metrics    Metrics
+	Cookie     web.ResumeCookie // of viewers
+	// Grace is how long the session waits for somebody who lost the connection:
+	// clients are told, so that they try no longer. 0 = that of cobrowse.DefaultRules.
+	Grace   time.Duration
+	Limits  Limits // zero = defaults
+	Metrics Metrics
 }
 
 // Hub holds the open connections of this process.
@@ -69,6 +75,8 @@ type Hub struct {
 	wall        cobridge.Clock
 	log         *slog.Logger
 	ownOrigins  []string
+	cookie      web.ResumeCookie
+	grace       time.Duration
 	limits      Limits
 	metrics     Metrics
 	upgrader    websocket.FastHTTPUpgrader
@@ -91,7 +99,7 @@ type counts struct{ open, strangers int }
 func New(cfg Config) *Hub {
 	h := &Hub{
 		service: cfg.Service, events: cfg.Events, deployments: cfg.Deployments, clock: cfg.Clock, wall: cfg.Wall, log: cfg.Log,
-		ownOrigins: slices.Clone(cfg.OwnOrigins), limits: cfg.Limits.withDefaults(), metrics: cfg.Metrics,
+		ownOrigins: slices.Clone(cfg.OwnOrigins), cookie: cfg.Cookie, grace: cmp.Or(cfg.Grace, cobrowse.DefaultRules().Grace), limits: cfg.Limits.withDefaults(), metrics: cfg.Metrics,
 		links: map[*link]struct{}{}, rooms: map[cobrowse.SessionID]*room{}, networks: map[string]*counts{},
 	}
 	if h.wall == nil {
