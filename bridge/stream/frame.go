@@ -165,6 +165,7 @@ type limitsBody struct {
 	FramesPerSecond float64 `json:"framesPerSecond"`
 	FrameBurst      int     `json:"frameBurst"`
 	PingSeconds     float64 `json:"pingSeconds"`
+	GraceSeconds    float64 `json:"graceSeconds"`
 }
 
 type peersFrame struct {

@@ -101,7 +101,7 @@ func (h *Hub) join(l *link, joined cobrowse.Joined, secret *resumeBody) {
 		CobrowseRole: cobrowseRole(s, joined.Participant.ID), State: stateOf(s), Now: formatTime(h.clock.Now()), Deadline: deadlineOf(s), Resume: secret,
 		Limits: limitsBody{
 			FrameBytes: h.limits.FrameBytes, FramesPerSecond: h.limits.FramesPerSecond, FrameBurst: h.limits.FrameBurst,
-			PingSeconds: h.limits.PingEvery.Seconds(),
+			PingSeconds: h.limits.PingEvery.Seconds(), GraceSeconds: h.grace.Seconds(),
 		},
 	})
 	if err != nil {
