@@ -1,0 +1,88 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+const historyPath = "/api/v2/cobrowse/history"
+
+// HistoryRecord is a session as it was when it ended.
+type HistoryRecord struct {
+	Session
+
+	SessionToken string      `json:"sessionToken"` // nine digits
+	Pages        []PageVisit `json:"pages"`        // what the sharer looked at, oldest first
+}
+
+// PageVisit is one page of the sharer.
+type PageVisit struct {
+	URL             string    `json:"url"` // without user info, query and fragment
+	Title           string    `json:"title,omitempty"`
+	DateEntered     time.Time `json:"dateEntered"`
+	DurationSeconds int       `json:"durationSeconds"`
+}
+
+// HistoryQuery selects records.
+type HistoryQuery struct {
+	ConversationID string    // "" = all
+	From, To       time.Time // when sessions ended: from the first on, before the second; zero = no bound
+	PageSize       int       // how many are asked for at a time, 1..100; 0 = 25
+}
+
+// History goes through the records, latest end first, reading on as needed. A
+// failure is the last thing that it yields. Scope cobrowse:session:read.
+func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[HistoryRecord, error] {
+	return func(yield func(HistoryRecord, error) bool) {
+		query := values("conversationId", q.ConversationID, "from", stamp(q.From), "to", stamp(q.To))
+		if q.PageSize != 0 {
+			query.Set("pageSize", strconv.Itoa(q.PageSize))
+		}
+		for {
+			page, err := list[HistoryRecord](ctx, c, historyPath, query)
+			if err != nil {
+				yield(HistoryRecord{}, err)
+				return
+			}
+			for _, record := range page.Entities {
+				if !yield(record, nil) {
+					return
+				}
+			}
+			if page.NextURI == "" {
+				return
+			}
+			next, err := url.Parse(page.NextURI)
+			after := ""
+			if err == nil {
+				after = next.Query().Get("after")
+			}
+			if after == "" || after == query.Get("after") {
+				yield(HistoryRecord{}, fmt.Errorf("read history: the next page %q does not go on", page.NextURI))
+				return
+			}
+			query.Set("after", after)
+		}
+	}
+}
+
+// HistoryRecord returns one record; 404 if the session is unknown or still lives.
+// Scope cobrowse:session:read.
+func (c *Client) HistoryRecord(ctx context.Context, sessionID string) (HistoryRecord, error) {
+	var record HistoryRecord
+	_, err := c.do(ctx, call{method: http.MethodGet, path: historyPath + "/" + segment(sessionID), into: &record})
+	return record, err
+}
+
+// stamp writes a time as the service does.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
