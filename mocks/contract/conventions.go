@@ -8,7 +8,7 @@ import (
 
 func conventionCases() []Case {
 	return []Case{
-		{"conventions: an unknown path below /api/v2 is 404 with the envelope", unknownPath},
+		{"conventions: an unknown path of the API is 404 with the envelope", unknownPath},
 		{"conventions: another method is 405 and names those that are allowed", otherMethod},
 		{"conventions: every answer has a correlation id, errors repeat it", correlation},
 		{"conventions: 401 says how to authenticate", challenge},

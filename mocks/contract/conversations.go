@@ -13,7 +13,6 @@ func conversationCases() []Case {
 		{"T9 limit and pageSize mean the same, and pages do not overlap", pageConversations},
 		{"T9 values that are not allowed are 400 and name the parameter", listConversationsRefused},
 		{"T10 participants carry role and userId", conversationParticipants},
-		{"T10 a user who monitors or coaches is a supervisor", monitoringUser},
 		{"T12 an active conversation says so, a disconnected one too", conversationState},
 		{"T12 voice and digital conversations both qualify", mediaQualify},
 		{"conversations are created, 201 with Location", createConversation},
@@ -30,7 +29,7 @@ func userCases() []Case {
 	return []Case{
 		{"T11 a user that exists is 200, one that does not is 404", getUser},
 		{"T11 users are listed by page and by id", listUsers},
-		{"T11 users/me needs a user", usersMe},
+		{"T11 asking for the own user needs one", usersMe},
 	}
 }
 
@@ -126,20 +125,6 @@ func conversationParticipants(t T, sc *scene) {
 	}
 	if agents != 1 || len(got.Participants) != 2 {
 		t.Errorf("%d participants, %d of them agents, want 2 and 1", len(got.Participants), agents)
-	}
-}
-
-func monitoringUser(t T, sc *scene) {
-	var conv conversationBody
-	sc.want(t, http.StatusCreated, sc.post(t, conversationsPath, body{"mediaType": "call", "participants": []any{
-		body{"purpose": "agent", "userId": sc.target.AgentUserID},
-		body{"purpose": "user", "userId": sc.target.SupervisorUserID, "mediaRoles": []any{"monitor"}},
-	}})).into(t, &conv)
-	sc.want(t, http.StatusAccepted, sc.post(t, conversationsPath+"/"+conv.ID+"/disconnect", nil))
-	for _, p := range conv.Participants {
-		if p.UserID == sc.target.SupervisorUserID && (p.Purpose != "user" || p.Role != "supervisor") {
-			t.Errorf("the monitoring user has purpose %q and role %q, want user and supervisor", p.Purpose, p.Role)
-		}
 	}
 }
 
@@ -254,10 +239,15 @@ func patchAttributesRefused(t T, sc *scene) {
 	patch := func(path string, b any) call {
 		return call{method: http.MethodPatch, path: path, token: sc.token(t), body: b}
 	}
-	for _, b := range []string{`{"attributes":null}`, `{}`} {
-		sc.refused(t, http.StatusBadRequest, "conversation.error.participant.attribute.null", patch(attributesPath(conv, 0), b))
+	sc.refused(t, http.StatusBadRequest, "conversation.error.participant.attribute.null", patch(attributesPath(conv, 0), `{"attributes":null}`))
+	for in, field := range map[string]string{`{}`: "attributes", `{"attributes":[]}`: "attributes", `{"attributes":{"a":1}}`: "attributes.a", `{"attributes":{"a":null}}`: "attributes.a"} {
+		a := sc.want(t, http.StatusBadRequest, patch(attributesPath(conv, 0), in))
+		var e envelope
+		a.into(t, &e)
+		if got := e.fields(); !slices.Equal(got, []string{field}) {
+			t.Errorf("%s: details name %q, want %q", in, got, field)
+		}
 	}
-	sc.refused(t, http.StatusBadRequest, "bad.request", patch(attributesPath(conv, 0), `{"attributes":{"a":1}}`))
 	conv.Participants[0].ID = unknownID(21)
 	sc.refused(t, http.StatusNotFound, "conversation.error.participant.not.found", patch(attributesPath(conv, 0), body{"attributes": body{"a": "1"}}))
 	conv.ID = unknownID(22)
@@ -305,6 +295,9 @@ func getUser(t T, sc *scene) {
 	for _, id := range []string{unknownID(24), "no-uuid", "%00", strings.Repeat("a", 500), "%FF"} {
 		sc.refused(t, http.StatusNotFound, "general.resource.not.found", sc.get(t, usersPath+"/"+id))
 	}
+	sc.want(t, http.StatusOK, sc.get(t, usersPath+"/"+sc.target.AgentUserID+"?state=active"))
+	sc.refused(t, http.StatusNotFound, "general.resource.not.found", sc.get(t, usersPath+"/"+sc.target.AgentUserID+"?state=deleted"))
+	sc.refused(t, http.StatusBadRequest, "invalid.query.param.value", sc.get(t, usersPath+"/"+sc.target.AgentUserID+"?state=asleep"))
 }
 
 func listUsers(t T, sc *scene) {

@@ -121,6 +121,7 @@ func deploymentLife(t T, sc *scene) {
 		t.Errorf("the deployment is not in the list")
 	}
 	replace := call{method: http.MethodPut, path: path, token: sc.token(t), body: body{"name": "Store", "allowedOrigins": []any{"http://localhost:8081"}}}
+	got = deploymentBody{}
 	sc.want(t, http.StatusOK, replace).into(t, &got)
 	if got.ID != d.ID || got.Name != "Store" || got.StartURL != "" || len(got.MaskSelectors) != 0 || got.AllowAgentControl || got.DateCreated != d.DateCreated {
 		t.Errorf("after PUT the deployment reads as %+v, want what was sent alone, with the first id and date", got)

@@ -181,7 +181,7 @@ func blameCredentials(a answer, fault func(string, ...any)) {
 	if !strings.HasPrefix(path, "/api/v2") || a.call.method == http.MethodPost && a.status < http.StatusBadRequest {
 		return
 	}
-	for _, name := range []string{`"joinUrl"`, `"createdBy"`, `"token"`, `/cobrowse/join?token=`, `"secret"`, `"resume"`} {
+	for _, name := range []string{`"joinUrl":`, `"createdBy":`, `"token":`, `/cobrowse/join?token=`, `"secret":`, `"resume":`} {
 		if strings.Contains(string(a.body), name) {
 			fault("the answer holds %s, which only creating and issuing may show", name)
 		}

@@ -73,18 +73,7 @@ func isolateCalls(t T, sc *scene) {
 	}
 	var after conversationBody
 	sc.want(t, http.StatusOK, sc.get(t, conversation)).into(t, &after)
-	if after.State != "active" || slices.ContainsFunc(after.Participants, func(p struct {
-		ID         string            `json:"id"`
-		Purpose    string            `json:"purpose"`
-		Role       string            `json:"role"`
-		UserID     string            `json:"userId"`
-		UserURI    string            `json:"userUri"`
-		Name       string            `json:"name"`
-		Attributes map[string]string `json:"attributes"`
-		Calls      []communication   `json:"calls"`
-		Messages   []communication   `json:"messages"`
-	},
-	) bool {
+	if after.State != "active" || slices.ContainsFunc(after.Participants, func(p memberBody) bool {
 		return p.Attributes["a"] != ""
 	}) {
 		t.Errorf("the conversation was changed from outside")

