@@ -48,10 +48,7 @@ func queryTime(c *fiber.Ctx, name string) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		// A "+" of a zone that was not escaped has become a space.
-		if at, err = time.Parse(time.RFC3339Nano, strings.ReplaceAll(text, " ", "+")); err != nil {
-			return time.Time{}, badQuery(name, "must be a date-time such as 2026-03-04T05:06:07.089Z")
-		}
+		return time.Time{}, badQuery(name, "must be a date-time such as 2026-03-04T05:06:07.089Z")
 	}
 	return at.UTC(), nil
 }
