@@ -25,7 +25,13 @@ import (
 	"github.com/cobridge/cobridge/conversations"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp's own: they end within ten seconds of the server, or never.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+	)
+}
 
 const (
 	org    conversations.OrgID  = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -417,3 +423,4 @@ func peer(frame map[string]any, id cobrowse.ParticipantID) (connected, listed bo
 	return false, false
 }
 
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -56,7 +56,7 @@ func (h *Hub) hear(ctx context.Context, e cobrowse.Event) {
 		h.mu.Unlock()
 		return
 	}
-	if e.ParticipantID != "" && e.Connection > 0 {
+	if e.ParticipantID != "" && e.Type != cobrowse.EventParticipantRemoved { // refresh has another word for the removed
 		for l := range r.links {
 			if l.member.participant == e.ParticipantID && l.member.number < e.Connection {
 				l.shut(closeReplaced, "")
