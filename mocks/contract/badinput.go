@@ -31,7 +31,7 @@ func (sc *scene) writers(t T) (routes []route, conversation string) {
 		{method: http.MethodPost, path: deploymentsPath},
 		{method: http.MethodPut, path: deploymentsPath + "/" + d.ID},
 		{method: http.MethodPost, path: conversationsPath},
-		{method: http.MethodPatch, path: attributesPath(conv, 0)},
+		{method: http.MethodPatch, path: attributesPath(conv)},
 		{method: http.MethodPost, path: redeemPath},
 	}, conv.ID
 }

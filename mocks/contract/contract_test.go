@@ -47,13 +47,16 @@ func (c *clock) Advance(d time.Duration) {
 
 // openApp opens the service of testdata/service.yaml in this process, over a
 // store of its own, and has it do its work in the background until the test ends.
-func openApp(t *testing.T) (*bridge.App, *clock) {
+func openApp(t *testing.T, change ...func(*config.Config)) (*bridge.App, *clock) {
 	t.Helper()
 	cfg, err := config.Load(config.Sources{File: filepath.Join("testdata", "service.yaml")})
 	if err != nil {
 		t.Fatalf("load configuration: %v", err)
 	}
 	cfg.Store = "bolt:" + filepath.Join(t.TempDir(), "store.db")
+	for _, f := range change {
+		f(&cfg)
+	}
 	c := &clock{now: time.Date(2026, time.March, 4, 5, 6, 7, 89e6, time.UTC)}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	app, err := bridge.Open(t.Context(), cfg, bridge.Options{Log: log, Clock: c.Now, Version: "test"})
@@ -115,7 +118,7 @@ func ready(t *testing.T, client *http.Client, baseURL string) {
 		}
 		resp, err := client.Do(req)
 		if err == nil {
-			resp.Body.Close()
+			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return
 			}
@@ -136,7 +139,8 @@ func TestInProcess(t *testing.T) {
 	checker := openapitest.NewChecker(t)
 	tg.Check = documented(checker)
 	ready(t, tg.Client, tg.BaseURL)
-	if !t.Run("contract", func(t *testing.T) { contract.Run(reporter{t}, tg) }) {
+	contract.Run(reporter{t}, tg)
+	if t.Failed() {
 		return
 	}
 	// What is documented was answered. The exceptions cannot be brought about here.
@@ -170,9 +174,22 @@ func TestRunsAgain(t *testing.T) {
 	tg.Limits = contract.Limits{Racers: 4, Rounds: 1}
 	ready(t, tg.Client, tg.BaseURL)
 	for _, name := range []string{"first", "second"} {
-		t.Run(name, func(t *testing.T) { contract.Run(reporter{t}, tg) })
+		reporter{t}.Run(name, func(rt contract.T) { contract.Run(rt, tg) })
 		clock.Advance(time.Minute) // the limits against guessing look at a minute
 	}
+}
+
+// Behind a gateway that takes a prefix off, links start with the address that the
+// world sees.
+func TestPublicAddress(t *testing.T) {
+	t.Parallel()
+	const public = "https://contact.example/gateway"
+	app, clock := openApp(t, func(cfg *config.Config) { cfg.BaseURL = public })
+	tg := target("http://cobridge.internal", &http.Client{Transport: app.Transport()})
+	tg.PublicURL, tg.Advance = public, clock.Advance
+	tg.Limits = contract.Limits{Racers: 4, Rounds: 1}
+	ready(t, tg.Client, tg.BaseURL)
+	contract.Run(reporter{t}, tg)
 }
 
 // The real binary, over TLS, with a certificate that it made itself.

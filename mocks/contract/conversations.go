@@ -211,14 +211,15 @@ func createConversationRefused(t T, sc *scene) {
 	}))
 }
 
-func attributesPath(conv conversationBody, i int) string {
-	return conversationsPath + "/" + conv.ID + "/participants/" + conv.Participants[i].ID + "/attributes"
+// attributesPath is that of the first participant.
+func attributesPath(conv conversationBody) string {
+	return conversationsPath + "/" + conv.ID + "/participants/" + conv.Participants[0].ID + "/attributes"
 }
 
 func patchAttributes(t T, sc *scene) {
 	conv := sc.conversation(t, "message")
 	patch := func(b any) call {
-		return call{method: http.MethodPatch, path: attributesPath(conv, 0), token: sc.token(t), body: b}
+		return call{method: http.MethodPatch, path: attributesPath(conv), token: sc.token(t), body: b}
 	}
 	for _, set := range []body{{"a": "1", "b": "2"}, {"b": "3"}, {}} {
 		if a := sc.want(t, http.StatusAccepted, patch(body{"attributes": set})); len(a.body) > 0 {
@@ -239,9 +240,9 @@ func patchAttributesRefused(t T, sc *scene) {
 	patch := func(path string, b any) call {
 		return call{method: http.MethodPatch, path: path, token: sc.token(t), body: b}
 	}
-	sc.refused(t, http.StatusBadRequest, "conversation.error.participant.attribute.null", patch(attributesPath(conv, 0), `{"attributes":null}`))
+	sc.refused(t, http.StatusBadRequest, "conversation.error.participant.attribute.null", patch(attributesPath(conv), `{"attributes":null}`))
 	for in, field := range map[string]string{`{}`: "attributes", `{"attributes":[]}`: "attributes", `{"attributes":{"a":1}}`: "attributes.a", `{"attributes":{"a":null}}`: "attributes.a"} {
-		a := sc.want(t, http.StatusBadRequest, patch(attributesPath(conv, 0), in))
+		a := sc.want(t, http.StatusBadRequest, patch(attributesPath(conv), in))
 		var e envelope
 		a.into(t, &e)
 		if got := e.fields(); !slices.Equal(got, []string{field}) {
@@ -249,9 +250,9 @@ func patchAttributesRefused(t T, sc *scene) {
 		}
 	}
 	conv.Participants[0].ID = unknownID(21)
-	sc.refused(t, http.StatusNotFound, "conversation.error.participant.not.found", patch(attributesPath(conv, 0), body{"attributes": body{"a": "1"}}))
+	sc.refused(t, http.StatusNotFound, "conversation.error.participant.not.found", patch(attributesPath(conv), body{"attributes": body{"a": "1"}}))
 	conv.ID = unknownID(22)
-	sc.refused(t, http.StatusNotFound, "conversation.error.conversation.not.found", patch(attributesPath(conv, 0), body{"attributes": body{"a": "1"}}))
+	sc.refused(t, http.StatusNotFound, "conversation.error.conversation.not.found", patch(attributesPath(conv), body{"attributes": body{"a": "1"}}))
 }
 
 func disconnectTwice(t T, sc *scene) {

@@ -33,7 +33,7 @@ var command builder
 func binary(t *testing.T) string {
 	t.Helper()
 	command.once.Do(func() {
-		dir, err := os.MkdirTemp("", "cobridge-contract-")
+		dir, err := os.MkdirTemp("", "cobridge-contract-") //nolint:usetesting // it outlives the test that comes first
 		if err != nil {
 			command.err = err
 			return
@@ -52,7 +52,7 @@ func binary(t *testing.T) string {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if command.path != "" {
-		os.RemoveAll(filepath.Dir(command.path))
+		_ = os.RemoveAll(filepath.Dir(command.path))
 	}
 	os.Exit(code)
 }
@@ -154,8 +154,11 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	address := ln.Addr().String()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return address
 }
 
 // certificate waits until somebody speaks TLS at the address and returns the
@@ -168,8 +171,9 @@ func certificate(t *testing.T, address string) []byte {
 	for {
 		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
 		if err == nil {
-			defer conn.Close()
-			return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: conn.ConnectionState().PeerCertificates[0].Raw})
+			raw := conn.ConnectionState().PeerCertificates[0].Raw
+			_ = conn.Close()
+			return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
 		}
 		select {
 		case <-ticker.C:

@@ -102,7 +102,7 @@ type Case struct {
 // "T21"; none for a case of an area.
 func (c Case) Rows() []string {
 	var rows []string
-	for _, word := range strings.Fields(c.Name) {
+	for word := range strings.FieldsSeq(c.Name) {
 		digits, ok := strings.CutPrefix(word, "T")
 		if !ok || digits == "" || strings.Trim(digits, "0123456789") != "" {
 			break

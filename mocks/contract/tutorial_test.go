@@ -59,12 +59,15 @@ func startProxy(t *testing.T, place, address string) *url.URL {
 		}
 		caller, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
-			service.Close()
+			_ = service.Close()
 			return
 		}
 		tunnels.Add(1)
 		defer tunnels.Done()
-		both := func() { caller.Close(); service.Close() }
+		both := func() {
+			_ = caller.Close()
+			_ = service.Close()
+		}
 		stop := context.AfterFunc(ctx, both)
 		defer stop()
 		defer both()
@@ -87,7 +90,7 @@ func startProxy(t *testing.T, place, address string) *url.URL {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		server.Close()
+		_ = server.Close()
 		<-served
 		tunnels.Wait()
 	})
@@ -114,7 +117,7 @@ func opens(t *testing.T, client *http.Client, joinURL string) {
 	if err != nil {
 		t.Fatalf("open a join URL: %v", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") || len(body) == 0 {
 		t.Errorf("a join URL opens with %d %s, %d bytes, %v; want a page", resp.StatusCode, resp.Header.Get("Content-Type"), len(body), err)
@@ -190,7 +193,7 @@ func TestTutorialCalls(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s %s: %v", method, path, err)
 		}
-		defer resp.Body.Close()
+		defer func() { _ = resp.Body.Close() }()
 		if resp.StatusCode != want {
 			t.Fatalf("%s %s = %d, want %d", method, path, resp.StatusCode, want)
 		}
