@@ -1,0 +1,160 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// side is one of the two that are compared.
+type side struct {
+	addr string
+	pid  int
+	make func(ctx context.Context, addr string, lasts time.Duration, rate float64) (requests, error)
+
+	rates     []float64
+	latencies []time.Duration
+	requests  int // warm-up included
+	measured  int
+	processor time.Duration // of the measured requests
+}
+
+// cost is the processor time of one request, in the server's process.
+func (s *side) cost() time.Duration {
+	return s.processor / time.Duration(max(1, s.measured))
+}
+
+// result is a measured row.
+type result struct {
+	row
+	service, floor side
+	ratios         []float64 // one per pair of rounds
+	errors         int
+	failure        error
+	others         float64 // share of the processors that other processes took
+}
+
+func (r *result) ratio() float64 { return median(r.ratios) }
+
+// guess is how many requests a second are prepared for before anything is known.
+const guess = 12000
+
+// measure runs the rounds of a row in pairs, of which every second one starts
+// with the floor, so that a drift of the machine favours neither.
+func (h *harness) measure(ctx context.Context, r row, s *service) (*result, error) {
+	floor, err := h.startFloor(ctx, r.spec)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = floor.stop() }() // it has nothing to lose
+	out := &result{
+		row:     r,
+		service: side{addr: s.addr, pid: s.pid(), make: r.service},
+		floor:   side{addr: floor.first, pid: floor.pid(), make: r.bare},
+	}
+	if h.calibrate {
+		second, err := h.startFloor(ctx, r.spec)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = second.stop() }()
+		out.service = side{addr: second.first, pid: second.pid(), make: r.bare}
+		out.check = nil
+	}
+	pair := []*side{&out.service, &out.floor}
+	for _, side := range pair {
+		if err := out.round(ctx, side, h.warm, guess); err != nil {
+			return nil, err
+		}
+	}
+	for range h.rounds {
+		for _, side := range pair {
+			// Rounds of one side differ by some per cent; a fifth more is enough.
+			if err := out.round(ctx, side, h.lasts, 1.2*side.rates[len(side.rates)-1]); err != nil {
+				return nil, err
+			}
+		}
+		slices.Reverse(pair)
+		if out.errors > 0 {
+			return out, nil // the row is invalid
+		}
+	}
+	for _, side := range pair {
+		side.rates = side.rates[1:] // the first was the warm-up
+		slices.Sort(side.latencies)
+	}
+	for i, rate := range out.service.rates {
+		out.ratios = append(out.ratios, rate/out.floor.rates[i])
+	}
+	out.others /= float64(2 * h.rounds)
+	if out.check != nil {
+		if err := out.check(ctx, out.service.requests); err != nil {
+			out.errors++
+			out.failure = err
+		}
+	}
+	return out, nil
+}
+
+// round runs one round of one side. The first one of a side is its warm-up.
+func (r *result) round(ctx context.Context, s *side, lasts time.Duration, rate float64) error {
+	requests, err := s.make(ctx, s.addr, lasts, rate)
+	if err != nil {
+		return err
+	}
+	runtime.GC() // ours, so that none of what was before is collected meanwhile
+	before, err := usage(s.pid)
+	if err != nil {
+		return err
+	}
+	sample, err := load{addr: s.addr, conns: r.conns, lasts: lasts, want: r.want, request: requests.next, answer: requests.answer}.run(ctx)
+	if err != nil {
+		return err
+	}
+	after, err := usage(s.pid)
+	if err != nil {
+		return err
+	}
+	first := len(s.rates) == 0
+	s.rates = append(s.rates, sample.rate())
+	s.requests += sample.requests
+	r.errors += sample.errors
+	r.failure = errors.Join(r.failure, sample.failure)
+	if first {
+		return nil
+	}
+	s.measured += sample.requests
+	s.latencies = append(s.latencies, sample.latencies...)
+	s.processor += after.server - before.server
+	others := (after.machine - before.machine) - (after.server - before.server) - (after.self - before.self)
+	r.others += max(0, others.Seconds()/sample.elapsed.Seconds()/float64(runtime.NumCPU()))
+	return nil
+}
+
+// times are processor times so far.
+type times struct{ server, self, machine time.Duration }
+
+func usage(pid int) (t times, err error) {
+	if t.server, err = processor(pid); err != nil {
+		return t, err
+	}
+	if t.self, err = processor(os.Getpid()); err != nil {
+		return t, err
+	}
+	t.machine, err = machineBusy()
+	return t, err
+}
+
+func (h *harness) startFloor(ctx context.Context, spec floorSpec) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find ourselves: %w", err)
+	}
+	return startChild(ctx, spec, self, floorRole)
+}

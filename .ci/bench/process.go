@@ -1,0 +1,147 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	starts    = 11
+	idle      = 5 * time.Second
+	startWait = 10 * time.Second
+	pollEvery = 250 * time.Microsecond
+
+	megabyte = 1_000_000
+
+	memoryLimit = 30 * megabyte
+	startLimit  = 80 * time.Millisecond
+	binaryLimit = 40 * megabyte
+)
+
+// footprint is what the process itself takes.
+type footprint struct {
+	memory   int64           // RssAnon after the idle time, bytes
+	starts   []time.Duration // from exec to the first 200 on /healthz, sorted
+	binary   int64           // bytes
+	stripped int64           // without symbols and debug information
+}
+
+// build builds the service into dir, as make build does, and returns its path.
+func build(ctx context.Context, dir, name string, flags ...string) (string, error) {
+	path := filepath.Join(dir, name)
+	args := append([]string{"build", "-trimpath", "-o", path}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/cobridge")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build the service: %w", err)
+	}
+	return path, nil
+}
+
+// measureProcess starts serve over an empty store that exists, several times.
+func measureProcess(ctx context.Context, binary, dir string) (footprint, error) {
+	var f footprint
+	for i := range starts + 1 {
+		p, took, err := startServe(ctx, binary, dir)
+		if err != nil {
+			return footprint{}, err
+		}
+		if i > 0 { // the first made the store
+			f.starts = append(f.starts, took)
+		}
+		if i == starts {
+			timer := time.NewTimer(idle)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+			}
+			if f.memory, err = rssAnon(p.Process.Pid); err != nil {
+				return footprint{}, errors.Join(err, endServe(p))
+			}
+		}
+		if err := endServe(p); err != nil {
+			return footprint{}, err
+		}
+	}
+	slices.Sort(f.starts)
+	return f, ctx.Err()
+}
+
+// startServe starts the service and returns when it has answered.
+func startServe(ctx context.Context, binary, dir string) (*exec.Cmd, time.Duration, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a free port of this machine needs no waiting
+	if err != nil {
+		return nil, 0, fmt.Errorf("find a free port: %w", err)
+	}
+	addr := ln.Addr().String()
+	if err := ln.Close(); err != nil {
+		return nil, 0, fmt.Errorf("find a free port: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, binary, "serve")
+	cmd.Env = append(environ(), "COBRIDGE_LISTEN="+addr, "COBRIDGE_STORE=bolt:"+filepath.Join(dir, "empty.db"), "COBRIDGE_LOG_LEVEL=error")
+	cmd.Stderr = os.Stderr
+	request := []byte(head(http.MethodGet, "/healthz", addr, "Connection: close") + "\r\n")
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, 0, fmt.Errorf("start serve: %w", err)
+	}
+	for time.Since(start) < startWait && ctx.Err() == nil {
+		if healthy(addr, request) {
+			return cmd, time.Since(start), nil
+		}
+		time.Sleep(pollEvery)
+	}
+	return nil, 0, errors.Join(fmt.Errorf("serve did not answer within %s", startWait), endServe(cmd))
+}
+
+// healthy asks once. A listener that is not there yet refuses at once.
+func healthy(addr string, request []byte) bool {
+	conn, err := net.DialTimeout("tcp", addr, time.Second) //nolint:noctx // the caller's loop ends
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }() // one answer is all
+	if conn.SetDeadline(time.Now().Add(time.Second)) != nil {
+		return false
+	}
+	if _, err := conn.Write(request); err != nil {
+		return false
+	}
+	var line [12]byte
+	n, err := conn.Read(line[:])
+	return err == nil && strings.HasPrefix(string(line[:n]), "HTTP/1.1 200")
+}
+
+func endServe(cmd *exec.Cmd) error {
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop serve: %w", err)
+	}
+	kill := time.AfterFunc(stopLimit, func() { _ = cmd.Process.Kill() })
+	defer kill.Stop()
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("stop serve: %w", err)
+	}
+	return nil
+}
+
+func size(path string) (int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, fmt.Errorf("measure the binary: %w", err)
+	}
+	return info.Size(), nil
+}
