@@ -80,7 +80,6 @@ func openApp(t *testing.T, change ...func(*config.Config)) (*bridge.App, *clock)
 
 // target returns the target of testdata/service.yaml behind client.
 func target(baseURL string, client *http.Client) contract.Target {
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return contract.Target{
 		BaseURL:          baseURL,
 		Client:           client,

@@ -187,7 +187,7 @@ func startFromDeployment(t T, sc *scene) {
 			t.Errorf("the start gave session %s (%s), %s, a session token of %d characters, or a joinUrl without the token", b.ID, b.SessionID, b.State, len(b.SessionToken))
 		}
 		date(t, "expiresAt", b.ExpiresAt)
-		sc.want(t, http.StatusOK, call{path: joinPath(b.Token)})
+		sc.opens(t, b.Token)
 		got := sc.read(t, b.ID)
 		if got.ConversationID != "" || len(got.Participants) != 1 || got.participant("customer").CobrowseRole != "sharer" || got.participant("customer").ID != b.ParticipantID {
 			t.Errorf("the session is %+v, want no conversation and the customer as sharer", got)
@@ -234,7 +234,7 @@ func attachSession(t T, sc *scene) {
 	if !strings.HasSuffix(a.header.Get("Location"), sessionPath(b.ID)) {
 		t.Errorf("Location is %q, want %s", a.header.Get("Location"), sessionPath(b.ID))
 	}
-	sc.want(t, http.StatusOK, call{path: joinPath(tokenOf(t, got.participant("agent").JoinURL))})
+	sc.opens(t, tokenOf(t, got.participant("agent").JoinURL))
 	// From now on it holds the conversation's place.
 	e := sc.refused(t, http.StatusConflict, "request.conflict", sc.post(t, sessionsPath, sc.createBody(conv)))
 	if e.SessionID != b.ID {

@@ -45,6 +45,10 @@ func newSuite(target Target) *suite {
 		target.PublicURL = target.BaseURL
 	}
 	target.PublicURL = strings.TrimSuffix(target.PublicURL, "/")
+	client := *target.Client // an answer is looked at as it came, and nothing is remembered in between
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.Jar = nil
+	target.Client = &client
 	return &suite{target: target, tokens: map[string]cachedToken{}}
 }
 
@@ -67,7 +71,7 @@ func (sc *scene) close(t T) {
 // type that real clients send always.
 type call struct {
 	method string
-	path   string // with query, below the base address
+	path   string // with query, below the base address; or a whole address
 	token  string
 	body   any // nil = none, []byte and string as they are, everything else as JSON
 	header http.Header
@@ -125,7 +129,11 @@ func (s *suite) send(ctx context.Context, c call) (answer, []string, error) {
 	if c.method == "" {
 		c.method = http.MethodGet
 	}
-	req, err := http.NewRequestWithContext(ctx, c.method, s.target.BaseURL+c.path, bytes.NewReader(body))
+	address := c.path
+	if strings.HasPrefix(address, "/") {
+		address = s.target.BaseURL + address
+	}
+	req, err := http.NewRequestWithContext(ctx, c.method, address, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, nil, fmt.Errorf("%v: make request: %w", c, err)
 	}

@@ -65,11 +65,34 @@ func (s *suite) pageRefused(t T, status int, token string) {
 	pageOf(t, s.want(t, status, call{path: joinPath(token)}))
 }
 
+// opens checks that a join URL opens the page. Where viewers have an origin of
+// their own, the page is there: the browser is sent on, and takes the token along
+// in the fragment, which no server sees.
+func (s *suite) opens(t T, token string) {
+	t.Helper()
+	a := s.do(t, call{path: joinPath(token)})
+	if a.status == http.StatusSeeOther {
+		next, fragment, _ := strings.Cut(a.header.Get("Location"), "#")
+		if !strings.Contains(fragment, token) || strings.Contains(next, token) || !strings.HasSuffix(next, "/cobrowse/join") {
+			t.Errorf("%v leads to %s, want /cobrowse/join of the viewers' origin with the token in the fragment alone", a.call, next)
+		}
+		if cache, referrer := a.header.Get("Cache-Control"), a.header.Get("Referrer-Policy"); !strings.Contains(cache, "no-store") || referrer != "no-referrer" {
+			t.Errorf("%v: Cache-Control is %q and Referrer-Policy %q, want no-store and no-referrer", a.call, cache, referrer)
+		}
+		a = s.do(t, call{path: next})
+	}
+	if a.status != http.StatusOK {
+		t.Errorf("%v, want a page", a)
+		return
+	}
+	pageOf(t, a)
+}
+
 func joinPage(t T, sc *scene) {
 	b := sc.session(t)
 	for _, p := range b.Participants {
 		for _, token := range []string{tokenOf(t, p.JoinURL), sc.issue(t, b.ID, p.ID).Token} {
-			pageOf(t, sc.want(t, http.StatusOK, call{path: joinPath(token)}))
+			sc.opens(t, token)
 		}
 	}
 }
@@ -78,7 +101,7 @@ func joinPageDoesNotBurn(t T, sc *scene) {
 	b := sc.session(t)
 	token := tokenOf(t, b.participant("supervisor").JoinURL)
 	for range 3 {
-		sc.want(t, http.StatusOK, call{path: joinPath(token)})
+		sc.opens(t, token)
 	}
 	if got := sc.read(t, b.ID).participant("supervisor"); got.State != "invited" {
 		t.Errorf("the supervisor is %s after the page was opened, want invited", got.State)

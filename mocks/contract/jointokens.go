@@ -77,14 +77,14 @@ func expiredToken(t T, sc *scene) {
 	b := sc.session(t)
 	fromCreate, issued := tokenOf(t, b.participant("agent").JoinURL), sc.issue(t, b.ID, sc.target.SupervisorUserID)
 	sc.advance(joinTokenLife - 2*time.Second)
-	sc.want(t, http.StatusOK, call{path: joinPath(issued.Token)})
+	sc.opens(t, issued.Token)
 	sc.advance(3 * time.Second)
 	for _, token := range []string{fromCreate, issued.Token} {
 		sc.pageRefused(t, http.StatusUnauthorized, token)
 		sc.refused(t, http.StatusUnauthorized, "join.token.expired", redeem(token, "tab-1"))
 	}
 	// The session lives on, and the next token opens it.
-	sc.want(t, http.StatusOK, call{path: joinPath(sc.issue(t, b.ID, sc.target.SupervisorUserID).Token)})
+	sc.opens(t, sc.issue(t, b.ID, sc.target.SupervisorUserID).Token)
 }
 
 func issueFresh(t T, sc *scene) {
@@ -98,7 +98,7 @@ func issueFresh(t T, sc *scene) {
 		seen[token] = true
 	}
 	for token := range seen {
-		sc.want(t, http.StatusOK, call{path: joinPath(token)})
+		sc.opens(t, token)
 	}
 }
 

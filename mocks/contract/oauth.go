@@ -56,7 +56,7 @@ func oneBase(t T, sc *scene) {
 	sc.want(t, http.StatusOK, call{path: conversationsPath + "?state=active&limit=1", token: token})
 	session := sc.session(t)
 	issued := sc.issue(t, session.ID, sc.target.AgentUserID)
-	sc.want(t, http.StatusOK, call{path: joinPath(issued.Token)})
+	sc.opens(t, issued.Token)
 }
 
 func formCredentials(t T, sc *scene) {

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -86,9 +84,7 @@ type demoLine struct {
 // when it is ready. It is stopped, and must stop well, when the test ends.
 func startProcess(t *testing.T, args ...string) process {
 	t.Helper()
-	p := process{address: freeAddress(t)}
-	p.baseURL = "https://" + p.address
-	cmd := exec.Command(binary(t), append(args, "--listen", p.address, "--tls-self-signed")...)
+	cmd := exec.Command(binary(t), append(args, "--listen", "127.0.0.1:0", "--tls-self-signed")...)
 	for _, entry := range os.Environ() {
 		if !strings.HasPrefix(entry, "COBRIDGE_") {
 			cmd.Env = append(cmd.Env, entry)
@@ -98,89 +94,77 @@ func startProcess(t *testing.T, args ...string) process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %v: %v", args, err)
 	}
-	lines := make(chan string, 1)
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		first, _ := bufio.NewReader(stdout).ReadString('\n')
-		lines <- first
-		_, _ = io.Copy(io.Discard, stdout)
-	}()
+	// The address stands in the line of demo --json, or in the log of serve.
+	var p process
+	started := make(chan process, 2)
+	var log bytes.Buffer // whole when the pipes are read to their ends
+	var pipes sync.WaitGroup
+	pipes.Go(func() {
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			var demo demoLine
+			if json.Unmarshal(lines.Bytes(), &demo) == nil && demo.BaseURL != "" {
+				started <- process{address: strings.TrimPrefix(demo.BaseURL, "https://"), demo: demo}
+			}
+		}
+	})
+	pipes.Go(func() {
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			log.WriteString(lines.Text() + "\n")
+			var line struct{ Msg, Address string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
+				started <- process{address: line.Address}
+			}
+		}
+	})
 	ended := make(chan error, 1)
+	gone := make(chan struct{})
 	go func() {
-		<-read
+		defer close(gone)
+		pipes.Wait() // before Wait, which closes the pipes
 		ended <- cmd.Wait()
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("%v ended with %v\n%s", args, err, &stderr)
+		case <-gone:
+			if err := <-ended; err != nil {
+				t.Errorf("%v ended with %v\n%s", args, err, &log)
 			}
 		case <-time.After(30 * time.Second):
 			_ = cmd.Process.Kill()
 			t.Errorf("%v did not end within 30 s of SIGTERM", args)
 		}
 	})
-	if args[0] == "demo" {
-		select {
-		case line := <-lines:
-			if err := json.Unmarshal([]byte(line), &p.demo); err != nil {
-				t.Fatalf("demo --json printed %q: %v", line, err)
-			}
-		case <-time.After(30 * time.Second):
-			t.Fatalf("demo --json printed nothing within 30 s")
-		}
-		if p.demo.BaseURL != p.baseURL {
-			t.Errorf("demo --json says baseUrl %q, want %q", p.demo.BaseURL, p.baseURL)
-		}
+	select {
+	case p = <-started:
+	case <-gone:
+		t.Fatalf("%v ended at its start", args)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%v does not listen after 30 s", args)
 	}
+	p.baseURL = "https://" + p.address
 	p.cert = certificate(t, p.address)
 	p.client = clientTrusting(t, p.cert)
 	ready(t, p.client, p.baseURL)
 	return p
 }
 
-// freeAddress returns an address of loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return address
-}
-
-// certificate waits until somebody speaks TLS at the address and returns the
-// certificate, for the test to trust.
+// certificate returns the certificate of a TLS server, for the test to trust.
 func certificate(t *testing.T, address string) []byte {
 	t.Helper()
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(30 * time.Second)
-	for {
-		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
-		if err == nil {
-			raw := conn.ConnectionState().PeerCertificates[0].Raw
-			_ = conn.Close()
-			return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("nobody speaks TLS at %s after 30 s: %v", address, err)
-		}
+	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatalf("speak TLS with %s: %v", address, err)
 	}
+	defer func() { _ = conn.Close() }()
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: conn.ConnectionState().PeerCertificates[0].Raw})
 }
 
 // configFile copies a configuration of testdata beside a store of its own, and

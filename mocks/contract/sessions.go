@@ -123,7 +123,7 @@ func addSupervisor(t T, sc *scene) {
 	if got := a.header.Get("Location"); !strings.Contains(got, sessionPath(b.ID)) {
 		t.Errorf("Location is %q, want something of %s", got, sessionPath(b.ID))
 	}
-	sc.want(t, http.StatusOK, call{path: joinPath(tokenOf(t, p.JoinURL))})
+	sc.opens(t, tokenOf(t, p.JoinURL))
 	if got := sc.read(t, b.ID); len(got.Participants) != 2 || got.participant("supervisor").UserID != sc.target.SupervisorUserID {
 		t.Errorf("participants are %+v, want agent and supervisor", got.Participants)
 	}

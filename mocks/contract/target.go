@@ -37,7 +37,7 @@ type Credentials struct {
 // one of the others is skipped without it, and says so.
 type Target struct {
 	BaseURL string       // scheme://host[:port][/prefix] of the token endpoint, the API and the join page
-	Client  *http.Client // its transport is all that the suite knows of the target; it must not follow redirects by itself
+	Client  *http.Client // its transport is all that the suite knows of the target; redirects and cookies are left aside
 
 	// PublicURL is what links in answers start with; "" = BaseURL.
 	PublicURL string
