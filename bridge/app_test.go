@@ -21,7 +21,14 @@ import (
 	"github.com/cobridge/cobridge/bridge/config"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp keeps the time of the Date header in a goroutine that never ends,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		// and one per server that notices the end only after a nap of ten seconds.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	)
+}
 
 // house is a demo application, served on a loopback listener.
 type house struct {
@@ -296,4 +303,14 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// TestStopAtOnce stops a service that has hardly begun to serve.
+func TestStopAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		if err := serve(t, filepath.Join(t.TempDir(), "store.db"), io.Discard).stop(); err != nil {
+			t.Fatalf("stop: %v", err)
+		}
+	}
 }

@@ -81,7 +81,11 @@ func (a *App) Serve(ctx context.Context, ln, admin net.Listener) error {
 	wg.Go(func() { failed <- a.Run(background) })
 	serve := func(app *fiber.App, ln net.Listener) {
 		if app != nil && ln != nil {
-			wg.Go(func() { failed <- app.Listener(ln) })
+			wg.Go(func() {
+				if err := app.Listener(ln); !errors.Is(err, net.ErrClosed) {
+					failed <- err
+				}
+			})
 		}
 	}
 	serve(a.fiber, ln)
@@ -99,7 +103,7 @@ func (a *App) Serve(ctx context.Context, ln, admin net.Listener) error {
 	a.log.InfoContext(ctx, "shutting down", "drain", a.cfg.Shutdown.Drain)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Shutdown.Drain)
 	defer cancel()
-	err := errors.Join(cause, a.hub.Shutdown(drain), shutdown(drain, a.fiber), shutdown(drain, a.admin))
+	err := errors.Join(cause, a.hub.Shutdown(drain), shutdown(drain, a.fiber, ln), shutdown(drain, a.admin, admin))
 	stop()
 	wg.Wait()
 	close(failed)
@@ -112,11 +116,17 @@ func (a *App) Serve(ctx context.Context, ln, admin net.Listener) error {
 	return nil
 }
 
-func shutdown(ctx context.Context, app *fiber.App) error {
-	if app == nil {
+// shutdown finishes running requests. A server that has not begun to accept does
+// not notice a shutdown, so its listener is closed as well.
+func shutdown(ctx context.Context, app *fiber.App, ln net.Listener) error {
+	if app == nil || ln == nil {
 		return nil
 	}
-	if err := app.ShutdownWithContext(ctx); err != nil {
+	err := app.ShutdownWithContext(ctx)
+	if cerr := ln.Close(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
+		err = errors.Join(err, cerr)
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("finish running requests: %w", err)
 	}
 	return nil
