@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -19,5 +20,14 @@ func TestOpenAPIIsValid(t *testing.T) {
 	}
 	if !doc.IsOpenAPI31OrLater() {
 		t.Errorf("openapi is %q, want 3.1", doc.OpenAPI)
+	}
+}
+
+// Anchors and merge keys are YAML 1.1; readers of 1.2, browsers among them, take
+// "<<" for a member's name.
+func TestOpenAPIHasNoMergeKeys(t *testing.T) {
+	t.Parallel()
+	if found := regexp.MustCompile(`(?m)^\s*<<:.*$|: [&*]\w+.*$`).Find(docs.OpenAPI); found != nil {
+		t.Errorf("openapi.yaml has %q", found)
 	}
 }

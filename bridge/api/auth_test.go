@@ -53,17 +53,25 @@ func TestExpiredToken(t *testing.T) {
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	reader := "Authorization: Bearer " + h.grant(t, "reader", clientSecret)
+	sessionsOnly := "Authorization: Bearer " + h.grant(t, "reader", clientSecret)
+	usersOnly := "Authorization: Bearer " + h.grant(t, "directory", clientSecret)
 	for _, r := range api.Routes() {
-		if r.Open || r.Scope == "" || r.Scope == "cobrowse:session:read" {
+		if r.Open || r.Method == http.MethodHead {
 			continue
 		}
 		path := strings.NewReplacer("{", "", "}", "").Replace(r.Path)
-		a := h.refused(t, http.StatusForbidden, cobridge.CodeMissingScope, r.Method, path, "not json", reader)
+		h.refused(t, http.StatusUnauthorized, cobridge.CodeAuthRequired, r.Method, path, "not json", "Authorization:")
+		if r.Scope == "" {
+			continue
+		}
+		token := sessionsOnly
+		if r.Scope == "cobrowse:session:read" {
+			token = usersOnly
+		}
+		a := h.refused(t, http.StatusForbidden, cobridge.CodeMissingScope, r.Method, path, "not json", token)
 		if !strings.Contains(a.body, "["+r.Scope) {
 			t.Errorf("%s %s: the message does not name [%s: %s", r.Method, path, r.Scope, a.body)
 		}
-		h.refused(t, http.StatusUnauthorized, cobridge.CodeAuthRequired, r.Method, path, "not json", "Authorization:")
 	}
 }
 

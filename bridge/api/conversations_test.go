@@ -40,6 +40,7 @@ func TestConversations(t *testing.T) {
 		h.refused(t, http.StatusBadRequest, cobridge.CodeInvalidQueryParam, http.MethodGet, conversationsURL+query, "")
 	}
 	h.refused(t, http.StatusNotFound, cobridge.CodeConversationNotFound, http.MethodGet, conversationsURL+"/nothing", "")
+	h.refused(t, http.StatusNotFound, cobridge.CodeConversationNotFound, http.MethodPost, conversationsURL+"/nothing/disconnect", "")
 	h.refused(t, http.StatusBadRequest, cobridge.CodeNotAUser, http.MethodDelete, conversationsURL+"/"+string(talk), "")
 }
 

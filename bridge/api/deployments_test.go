@@ -58,6 +58,8 @@ func TestDeployments(t *testing.T) {
 	h.refused(t, http.StatusNotFound, cobridge.CodeNotFound, http.MethodDelete, self, "", other)
 	h.want(t, http.StatusNoContent, http.MethodDelete, self, "")
 	h.refused(t, http.StatusNotFound, cobridge.CodeNotFound, http.MethodDelete, self, "")
+	h.refused(t, http.StatusNotFound, cobridge.CodeNotFound, http.MethodPut, self, `{"name":"Store","allowedOrigins":["`+shop+`"]}`)
+	h.refused(t, http.StatusBadRequest, cobridge.CodeInvalidQueryParam, http.MethodGet, deploymentsURL+"?pageNumber=0", "")
 }
 
 func TestStartFromCustomersPage(t *testing.T) {

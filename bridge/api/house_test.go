@@ -95,7 +95,7 @@ func newHouseWith(t testing.TB, invalidClient int, change ...func(*api.Deps)) *h
 			t.Errorf("close store: %v", err)
 		}
 	})
-	h := &house{checker: openapitest.NewChecker(t), clock: c, store: store, directory: conversations.NewLocal(store, c.Now)}
+	h := &house{checker: shared.get(t), clock: c, store: store, directory: conversations.NewLocal(store, c.Now)}
 	h.oauth, err = oauth.New(t.Context(), oauth.Config{Store: store, Clock: c.Now, Issuer: baseURL, Audience: baseURL})
 	if err != nil {
 		t.Fatalf("oauth: %v", err)
@@ -159,6 +159,7 @@ func (h *house) seed(t testing.TB) {
 		{ID: clientID, OrgID: string(org), Name: "Tests", Secret: clientSecret, Scopes: all},
 		{ID: "other-client", OrgID: string(otherOrg), Name: "Others", Secret: clientSecret, Scopes: all},
 		{ID: "reader", OrgID: string(org), Name: "Reader", Secret: clientSecret, Scopes: []string{string(oauth.ScopeCobrowseRead)}},
+		{ID: "directory", OrgID: string(org), Name: "Directory", Secret: clientSecret, Scopes: []string{string(oauth.ScopeUserRead)}},
 	} {
 		if _, _, err := h.oauth.CreateClient(t.Context(), spec); err != nil {
 			t.Fatalf("create client: %v", err)

@@ -182,6 +182,7 @@ func TestParticipantsAndTokens(t *testing.T) {
 	if a := h.want(t, http.StatusOK, http.MethodGet, self, ""); !strings.Contains(a.body, `"state":"ended"`) {
 		t.Errorf("without the sharer the session is %s, want ended", a.body)
 	}
+	h.refused(t, http.StatusConflict, cobridge.CodeConflict, http.MethodDelete, self+"/participants/"+string(ben), "")
 }
 
 func TestForeignSessionsAreNotThere(t *testing.T) {
