@@ -13,7 +13,7 @@ COPY --from=build /out/cobridge /cobridge
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 ENV COBRIDGE_LISTEN=:8080 \
-    COBRIDGE_DATA=/data
+    COBRIDGE_STORE=bolt:/data/cobridge.db
 VOLUME /data
 EXPOSE 8080
 # Stop is graceful on SIGTERM, docker's default.

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cobridge/cobridge/cobrowse/client"
+)
+
+func newSession(c console) *cobra.Command {
+	var connect func() (*client.Client, error)
+
+	var query client.SessionQuery
+	var asJSON bool
+	list := &cobra.Command{Use: "list", Short: "List sessions", Args: cobra.NoArgs}
+	list.Flags().StringVar(&query.ConversationID, "conversation", "", "only those of this conversation")
+	list.Flags().StringVar(&query.State, "state", "live", "live, idle, active, ended or any")
+	list.Flags().BoolVar(&asJSON, "json", false, "print one line of JSON for each")
+	list.RunE = action(func(ctx context.Context, _ []string) error {
+		api, err := connect()
+		if err != nil {
+			return err
+		}
+		query.Size = 100
+		if asJSON {
+			encoder := json.NewEncoder(c.out)
+			for session, err := range api.AllSessions(ctx, query) {
+				if err != nil {
+					return err
+				}
+				if err := encoder.Encode(session); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		var failed error
+		err = printTable(c, "ID\tSTATE\tCREATED\tCONVERSATION\tPARTICIPANTS", func(w *tabwriter.Writer) {
+			for session, err := range api.AllSessions(ctx, query) {
+				if failed = err; err != nil {
+					return
+				}
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", session.ID, session.State, session.DateCreated.Format(time.RFC3339), session.ConversationID, people(session))
+			}
+		})
+		return errors.Join(failed, err)
+	})
+
+	show := &cobra.Command{Use: "show ID", Short: "Print a session as JSON", Args: cobra.ExactArgs(1)}
+	show.RunE = action(func(ctx context.Context, args []string) error {
+		api, err := connect()
+		if err != nil {
+			return err
+		}
+		session, err := api.Session(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return printJSON(c, session)
+	})
+
+	end := &cobra.Command{Use: "end ID...", Short: "End sessions; ending an ended one succeeds", Args: cobra.MinimumNArgs(1)}
+	end.RunE = action(func(ctx context.Context, args []string) error {
+		api, err := connect()
+		if err != nil {
+			return err
+		}
+		var failed error
+		for _, id := range args {
+			if err := api.EndSession(ctx, id); err != nil {
+				failed = errors.Join(failed, fmt.Errorf("%s: %w", id, err))
+				continue
+			}
+			if _, err := fmt.Fprintln(c.out, "ended", id); err != nil {
+				return err
+			}
+		}
+		return failed
+	})
+
+	token := &cobra.Command{
+		Use: "token SESSION PARTICIPANT", Short: "Print a fresh join URL of a participant", Args: cobra.ExactArgs(2),
+	}
+	token.Flags().BoolVar(&asJSON, "json", false, "print all of the answer as JSON")
+	token.RunE = action(func(ctx context.Context, args []string) error {
+		api, err := connect()
+		if err != nil {
+			return err
+		}
+		issued, err := api.IssueJoinToken(ctx, args[0], args[1])
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(c, issued)
+		}
+		_, err = fmt.Fprintln(c.out, issued.JoinURL)
+		return err
+	})
+
+	cmd := group("session", "List, show and end sessions, and let people in", list, show, end, token)
+	connect = onService(cmd, c)
+	return cmd
+}
+
+// people lists who takes part: role and state of each.
+func people(s client.Session) string {
+	texts := make([]string, len(s.Participants))
+	for i, p := range s.Participants {
+		texts[i] = p.Role + " " + p.State
+	}
+	return strings.Join(texts, ", ")
+}
+
+func newHistory(c console) *cobra.Command {
+	var connect func() (*client.Client, error)
+
+	get := &cobra.Command{Use: "get ID", Short: "Print the record of an ended session as JSON", Args: cobra.ExactArgs(1)}
+	get.RunE = action(func(ctx context.Context, args []string) error {
+		api, err := connect()
+		if err != nil {
+			return err
+		}
+		record, err := api.HistoryRecord(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return printJSON(c, record)
+	})
+
+	var query client.HistoryQuery
+	var from, to, output string
+	export := &cobra.Command{
+		Use: "export", Short: "Print all records, one line of JSON each, latest end first", Args: cobra.NoArgs,
+		Example: "  cobridge history export --from 2026-03-01 --output march.jsonl",
+	}
+	export.Flags().StringVar(&query.ConversationID, "conversation", "", "only those of this conversation")
+	export.Flags().StringVar(&from, "from", "", "only sessions that ended then or later: a date, or a time such as 2026-03-04T05:06:07Z")
+	export.Flags().StringVar(&to, "to", "", "only sessions that ended before")
+	export.Flags().StringVarP(&output, "output", "o", "", "file to write (default: standard output)")
+	export.RunE = action(func(ctx context.Context, _ []string) error {
+		var err error
+		if query.From, err = moment(from); err != nil {
+			return err
+		}
+		if query.To, err = moment(to); err != nil {
+			return err
+		}
+		api, err := connect()
+		if err != nil {
+			return err
+		}
+		query.PageSize = 100
+		return writeTo(c, output, func(w io.Writer) error { return writeRecords(ctx, api, query, w) })
+	})
+
+	cmd := group("history", "Read the records of ended sessions", get, export)
+	connect = onService(cmd, c)
+	return cmd
+}
+
+func writeRecords(ctx context.Context, api *client.Client, query client.HistoryQuery, w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	for record, err := range api.History(ctx, query) {
+		if err != nil {
+			return err
+		}
+		if err := encoder.Encode(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTo lets fn write a file, or standard output. Where a file cannot be
+// written to its end, what is there of it is removed: half an export looks whole.
+func writeTo(c console, path string, fn func(io.Writer) error) error {
+	if path == "" || path == "-" {
+		return fn(c.out)
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the caller names the file
+	if err != nil {
+		return fmt.Errorf("write export: %w", err)
+	}
+	if err := errors.Join(fn(file), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// moment reads a date (its start in UTC) or a time; "" is no bound.
+func moment(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usageError(fmt.Sprintf("%q is no date and no time; want 2026-03-04 or 2026-03-04T05:06:07Z", text))
+}
