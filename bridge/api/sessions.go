@@ -155,7 +155,8 @@ func (a *api) getSession(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(newSessionBody(s))
+	body := newSessionBody(s)
+	return sendSession(c, &body)
 }
 
 // patchSession answers PATCH /api/v2/cobrowse/sessions/{sessionId}: settings
