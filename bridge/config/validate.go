@@ -43,7 +43,7 @@ func (c Config) check(found *problems) {
 	oneOf(found, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(found, "log.format", c.Log.Format, "text", "json")
 	if c.OAuth.Issuer != "" {
-		if _, err := parseBase(c.OAuth.Issuer, true); err != nil {
+		if err := checkBase(c.OAuth.Issuer, true); err != nil {
 			found.add("oauth.issuer", "%q, %v", c.OAuth.Issuer, err)
 		}
 	}
@@ -164,24 +164,24 @@ func checkBaseURL(found *problems, path, text string, prefix bool) {
 	if text == "" {
 		return
 	}
-	if _, err := parseBase(text, prefix); err != nil {
+	if err := checkBase(text, prefix); err != nil {
 		found.add(path, "%q, %v", text, err)
 	}
 }
 
-// parseBase reads an absolute http or https URL without user, query and fragment;
-// with a path only where a prefix is allowed.
-func parseBase(text string, prefix bool) (*url.URL, error) {
+// checkBase accepts an absolute http or https URL without user, query and
+// fragment, and with a path only where a prefix is allowed.
+func checkBase(text string, prefix bool) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Opaque != "" || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return nil, errors.New("want an absolute http or https URL")
+		return errors.New("want an absolute http or https URL")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(text, "#"):
-		return nil, errors.New("want it without user, query and fragment")
+		return errors.New("want it without user, query and fragment")
 	case !prefix && u.Path != "" && u.Path != "/":
-		return nil, errors.New("want it without a path")
+		return errors.New("want it without a path")
 	}
-	return u, nil
+	return nil
 }
 
 func oneOf(found *problems, path, value string, known ...string) {

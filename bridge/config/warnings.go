@@ -11,7 +11,10 @@ import (
 func (c Config) Warnings() []string {
 	var all []string
 	base, err := url.Parse(c.BaseURL)
-	if err == nil && base.Scheme == "http" && !loopback(base.Hostname()) {
+	if err != nil {
+		base = &url.URL{} // Validate has said so
+	}
+	if base.Scheme == "http" && !loopback(base.Hostname()) {
 		all = append(all, fmt.Sprintf("baseUrl %s is plain http on a host that is not this machine: tokens travel readable.", c.BaseURL))
 	}
 	switch {
@@ -21,7 +24,7 @@ func (c Config) Warnings() []string {
 		all = append(all, "viewerBaseUrl has the origin of the API: give the viewer pages one of their own.")
 	}
 	if host, _, err := net.SplitHostPort(c.Listen); err == nil && !loopback(host) {
-		if c.BaseURL == "" || err == nil && loopback(base.Hostname()) {
+		if c.BaseURL == "" || loopback(base.Hostname()) {
 			all = append(all, "listen is open to other machines, but baseUrl leads to this one: set baseUrl.")
 		}
 		if c.AdminListen == "" {

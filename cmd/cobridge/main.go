@@ -51,7 +51,7 @@ func (f failure) Unwrap() error { return f.error }
 
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string, c console) int {
-	root := newRoot(c)
+	root := newRoot(c) //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -117,7 +118,7 @@ func TestHelp(t *testing.T) {
 		}
 		got.WriteString("$ " + strings.Join(append([]string{"cobridge"}, append(path, "--help")...), " ") + "\n" + r.out + "\n")
 		for _, sub := range cmd.Commands() {
-			walk(sub, append(path[:len(path):len(path)], sub.Name()))
+			walk(sub, append(slices.Clip(path), sub.Name()))
 		}
 	}
 	walk(newRoot(console{}), nil)

@@ -28,8 +28,8 @@ type Options struct {
 	// one: https://host[:port][/prefix]. Required.
 	BaseURL string
 
-	ClientID     string   // OAuth client; may be empty if only RedeemJoinToken and StartFromPage are called
-	ClientSecret string   //nolint:gosec // the field's name, not a secret
+	ClientID     string // OAuth client; may be empty if only RedeemJoinToken and StartFromPage are called
+	ClientSecret string
 	Scopes       []string // to ask for; empty = all that the client has
 
 	Transport http.RoundTripper // carries the requests, those for tokens too; nil = one of its own

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -32,22 +33,23 @@ type Detail struct {
 
 // Error returns status, code, message, the fields with problems and the request's id.
 func (e *Error) Error() string {
-	text := fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s", e.Status, http.StatusText(e.Status))
 	if e.Code != "" {
-		text += " (" + e.Code + ")"
+		b.WriteString(" (" + e.Code + ")")
 	}
 	if e.Message != "" {
-		text += ": " + e.Message
+		b.WriteString(": " + e.Message)
 	}
 	for _, d := range e.Details {
 		if d.FieldName != "" {
-			text += fmt.Sprintf(" [%s: %s]", d.FieldName, d.ErrorCode)
+			b.WriteString(" [" + d.FieldName + ": " + d.ErrorCode + "]")
 		}
 	}
 	if e.ContextID != "" {
-		text += " (request " + e.ContextID + ")"
+		b.WriteString(" (request " + e.ContextID + ")")
 	}
-	return text
+	return b.String()
 }
 
 // StatusOf returns the HTTP status of an [*Error] in err's chain, 0 if there is none.

@@ -29,7 +29,7 @@ type OAuthClient struct {
 	Organization        Organization `json:"organization"`
 }
 
-const tokensMePath = "/api/v2/tokens/me" //nolint:gosec // a path, not a token
+const tokensMePath = "/api/v2/tokens/me"
 
 // TokenInfo returns what the service knows of the access token in use.
 func (c *Client) TokenInfo(ctx context.Context) (TokenInfo, error) {
