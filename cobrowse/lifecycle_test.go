@@ -351,3 +351,35 @@ func TestOrganisationsAreApart(t *testing.T) {
 		t.Errorf("version = %d, want %d: a foreign call changed something", got.Version, s.Version)
 	}
 }
+
+// TestSessionTokenRests is invariant I5: digits that were given back are not free
+// for a day, on the service's own claim.
+func TestSessionTokenRests(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.start(t, agentAndSupervisor).Session
+	if _, err := h.End(t.Context(), org, s.ID, cobrowse.EndRequested); err != nil {
+		t.Fatalf("End: %v", err)
+	}
+	other := h.start(t, agentAndSupervisor).Session
+	take := func() error {
+		next := h.look(t, other.ID)
+		next.Version++
+		return h.store.Apply(t.Context(), cobrowse.Change{
+			At: h.clock.Now(), Session: next, Take: []cobrowse.Claim{{Kind: cobrowse.ClaimSessionToken, Key: string(s.Token)}},
+		})
+	}
+	h.clock.advance(10 * time.Minute)
+	if _, err := h.IssueToken(t.Context(), org, other.ID, cobrowse.ParticipantID(ben)); err != nil { // keeps the other alive
+		t.Fatalf("IssueToken: %v", err)
+	}
+	if claimed, ok := errors.AsType[*cobrowse.ClaimedError](take()); !ok || claimed.Holder != "" {
+		t.Errorf("digits of a session that ended ten minutes ago = %v, want claimed by nobody", claimed)
+	}
+	h.clock.advance(24 * time.Hour)
+	third := h.start(t, agentAndSupervisor).Session
+	other = third
+	if err := take(); err != nil {
+		t.Errorf("digits after a day: %v, want them free", err)
+	}
+}
