@@ -1,9 +1,11 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -70,6 +72,7 @@ type Store struct {
 	writer    sync.WaitGroup
 	closed    atomic.Bool
 	broken    atomic.Pointer[brokenError] // why nothing is written any more
+	stuck     bool                        // the writer's: a transaction can be neither ended nor undone
 
 	sessions    *sessionCache
 	clients     *clientCache
@@ -123,16 +126,13 @@ func (s *Store) load(ctx context.Context, path string, options *bbolt.Options) (
 			err = damaged(path, fmt.Errorf("panic: %v", r))
 		}
 	}()
-	s.db, err = bbolt.Open(path, 0o600, options)
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return fmt.Errorf("open store %s: it is in use by another process; a store belongs to one process at a time: %w", path, err)
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
-		return damaged(path, err)
-	case err != nil:
-		return fmt.Errorf("open store: %w", err)
+	if err := inspect(path); err != nil {
+		return err
 	}
-	if err := s.db.Update(func(tx *bbolt.Tx) error { return prepare(tx, path) }); err != nil {
+	if s.db, err = openFile(path, options); err != nil {
+		return err
+	}
+	if err := s.db.Update(func(tx *bbolt.Tx) error { return prepare(tx) }); err != nil {
 		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
@@ -144,6 +144,66 @@ func (s *Store) load(ctx context.Context, path string, options *bbolt.Options) (
 		}
 		return nil
 	})
+}
+
+func openFile(path string, options *bbolt.Options) (*bbolt.DB, error) {
+	db, err := bbolt.Open(path, 0o600, options)
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("open store %s: it is in use by another process; a store belongs to one process at a time: %w", path, err)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+		return nil, damaged(path, err)
+	case err != nil:
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return db, nil
+}
+
+// inspect reads an existing file once from end to end, without writing to it. When
+// bbolt opens a file for writing it looks for the free pages, in a goroutine of its
+// own: a damaged page there would end the process. Here the panic can be caught.
+func inspect(path string) (err error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0:
+		return nil // to be created
+	case err != nil:
+		return fmt.Errorf("open store: %w", err)
+	}
+	db, err := openFile(path, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.View(func(tx *bbolt.Tx) error {
+		if err := checkFormat(tx, path); err != nil {
+			return err
+		}
+		if info.Size() < tx.Size() {
+			return damaged(path, fmt.Errorf("it has %d bytes, want %d", info.Size(), tx.Size()))
+		}
+		if !ordered(tx.Cursor()) {
+			return damaged(path, errors.New("its buckets are out of order"))
+		}
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			if !ordered(b.Cursor()) {
+				return damaged(path, fmt.Errorf("bucket %q is out of order", name))
+			}
+			return nil
+		})
+	})
+}
+
+// ordered walks over all keys and reports whether they grow.
+func ordered(c *bbolt.Cursor) bool {
+	var last []byte
+	for key, _ := c.First(); key != nil; key, _ = c.Next() {
+		if last != nil && bytes.Compare(key, last) <= 0 {
+			return false
+		}
+		last = key
+	}
+	return true
 }
 
 func damaged(path string, cause error) error {
@@ -166,6 +226,9 @@ func (s *Store) close() error {
 
 // closeFile closes the file even if what was read of it makes that panic.
 func (s *Store) closeFile() (err error) {
+	if s.stuck {
+		return errors.New("a write that could not be undone holds it open until the process ends")
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)

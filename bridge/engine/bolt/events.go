@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -55,10 +56,18 @@ func (e *eventTail) publish(events []cobrowse.Event) {
 	if len(e.events) >= 2*tailSize {
 		old := len(e.events) - tailSize
 		e.floor = e.events[old-1].Sequence
-		e.events = append([]cobrowse.Event(nil), e.events[old:]...)
+		e.events = slices.Clone(e.events[old:])
 	}
 	close(e.more)
 	e.more = make(chan struct{})
+}
+
+// forget is called by the writer after it has deleted all events up to the given one.
+func (e *eventTail) forget(through uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := sort.Search(len(e.events), func(i int) bool { return e.events[i].Sequence > through })
+	e.events = slices.Clone(e.events[i:])
 }
 
 // end returns the sequence of the latest event.

@@ -75,34 +75,38 @@ func (b bucket) grows() bool {
 	}
 }
 
-// prepare checks the file's format and creates what is missing.
-func prepare(tx *bbolt.Tx, path string) error {
+// checkFormat tells whether this program can read and write the file.
+func checkFormat(tx *bbolt.Tx, path string) error {
 	meta := tx.Bucket(metaBucket.name())
 	if meta == nil {
 		if first, _ := tx.Cursor().First(); first != nil {
 			return damaged(path, errors.New("it is a bbolt file of another program"))
 		}
-		var err error
-		if meta, err = tx.CreateBucket(metaBucket.name()); err != nil {
-			return fmt.Errorf("create store: %w", err)
-		}
+		return nil
 	}
-	if stored := meta.Get([]byte(formatKey)); stored != nil {
-		found, err := strconv.Atoi(string(stored))
-		switch {
-		case err != nil:
-			return damaged(path, fmt.Errorf("read its format: %w", err))
-		case found > format:
-			return fmt.Errorf("the store %s has format %d, this version of cobridge knows formats up to %d: start the newer version that wrote it", path, found, format)
-		}
+	stored := meta.Get([]byte(formatKey))
+	if stored == nil {
+		return nil
 	}
-	if err := meta.Put([]byte(formatKey), []byte(strconv.Itoa(format))); err != nil {
-		return fmt.Errorf("create store: %w", err)
+	found, err := strconv.Atoi(string(stored))
+	switch {
+	case err != nil:
+		return damaged(path, fmt.Errorf("read its format: %w", err))
+	case found > format:
+		return fmt.Errorf("the store %s has format %d, this version of cobridge knows formats up to %d: start the newer version that wrote it", path, found, format)
 	}
+	return nil
+}
+
+// prepare creates what is missing.
+func prepare(tx *bbolt.Tx) error {
 	for b := range bucketCount {
 		if _, err := tx.CreateBucketIfNotExists(b.name()); err != nil {
 			return fmt.Errorf("create store: %w", err)
 		}
+	}
+	if err := tx.Bucket(metaBucket.name()).Put([]byte(formatKey), []byte(strconv.Itoa(format))); err != nil {
+		return fmt.Errorf("create store: %w", err)
 	}
 	return nil
 }

@@ -3,15 +3,15 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
 
 	"go.etcd.io/bbolt"
 
-	"github.com/cobridge/cobridge/conversations"
-
 	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/conversations"
 )
 
 // purgeBatch bounds the deletions of one transaction, so that others pass between.
@@ -67,7 +67,7 @@ func before(at time.Time) []byte { return appendTime(nil, at) }
 func (s *Store) Purge(ctx context.Context, p cobrowse.Purge, limit int) (int, error) {
 	n, err := s.purge(ctx, limit, func(t *txn, limit int) (int, error) {
 		deleted := 0
-		for _, part := range []func(*txn, cobrowse.Purge, int) (int, error){purgeHistory, purgeExpired, purgeEvents} {
+		for _, part := range []func(*txn, cobrowse.Purge, int) (int, error){purgeHistory, purgeExpired, s.purgeEvents} {
 			n, err := part(t, p, limit-deleted)
 			if err != nil {
 				return 0, err
@@ -116,7 +116,7 @@ func purgeExpired(t *txn, p cobrowse.Purge, limit int) (int, error) {
 	return deleted, nil
 }
 
-func purgeEvents(t *txn, p cobrowse.Purge, limit int) (int, error) {
+func (s *Store) purgeEvents(t *txn, p cobrowse.Purge, limit int) (int, error) {
 	var old [][]byte
 	c := t.bucket(eventBucket).Cursor()
 	for key, value := c.First(); key != nil && len(old) < limit; key, value = c.Next() {
@@ -129,9 +129,14 @@ func purgeEvents(t *txn, p cobrowse.Purge, limit int) (int, error) {
 		}
 		old = append(old, bytes.Clone(key))
 	}
+	if len(old) == 0 {
+		return 0, nil
+	}
 	for _, key := range old {
 		t.del(eventBucket, key)
 	}
+	last := binary.BigEndian.Uint64(old[len(old)-1])
+	t.after = append(t.after, func() { s.tail.forget(last) })
 	return len(old), nil
 }
 

@@ -119,14 +119,16 @@ func (s *Store) attempt(batch []*request) (err error) {
 	if broken := s.broken.Load(); broken != nil {
 		return unavailable(broken)
 	}
+	var tx *bbolt.Tx
 	// bbolt panics on a damaged page: that is to end the store and not the process.
 	defer func() {
 		if r := recover(); r != nil {
+			s.stuck = !undo(tx)
 			err = s.fail(fmt.Errorf("panic: %v", r))
 		}
 	}()
 	start := s.now()
-	tx, err := s.db.Begin(true)
+	tx, err = s.db.Begin(true)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -164,6 +166,20 @@ func (s *Store) attempt(batch []*request) (err error) {
 		s.count(changes, start)
 	}
 	return nil
+}
+
+// undo ends a transaction that panicked, and reports whether it could.
+func undo(tx *bbolt.Tx) (done bool) {
+	defer func() {
+		if recover() != nil {
+			done = false
+		}
+	}()
+	if tx == nil {
+		return true
+	}
+	err := tx.Rollback()
+	return err == nil || errors.Is(err, berrors.ErrTxClosed)
 }
 
 // commitFailed decides whether the store can go on. If the new root page can be seen
