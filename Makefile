@@ -10,7 +10,7 @@ ARGS    ?=
 # The components of bridge/testenv whose absence fails a test instead of skipping it.
 REQUIRE := chromium,python-httpx
 
-.PHONY: help build test race lint fmt fmt-check vet mod vuln cover bench fuzz golden docs run tools check
+.PHONY: help build test race lint fmt fmt-check vet mod vuln cover bench microbench fuzz golden docs run tools check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,7 @@ fmt-check:
 
 vet:
 	$(GO) vet ./...
+	GOOS=linux $(GO) vet ./.ci/bench
 
 mod:
 	$(GO) mod tidy -diff
@@ -48,7 +49,10 @@ cover: ## Print the coverage of each function; profile in coverage.out
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out -timeout=$(TIMEOUT) ./...
 	$(GO) tool cover -func=coverage.out
 
-bench: ## Run the benchmarks
+bench: ## Measure the service against floors, side by side (ARGS=-write for docs/performance.md)
+	$(GO) run ./.ci/bench $(ARGS)
+
+microbench: ## Run the Go benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem -count=$(COUNT) -timeout=60m ./...
 
 fuzz: ## Run every fuzz target for FUZZTIME (30s)

@@ -27,7 +27,7 @@ const (
 func (h *harness) report(results []*result, f *footprint, dir string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("%s, `make bench`: %s of %s a side, alternating, after %s of warm-up.", time.Now().UTC().Format(time.DateOnly), count(h.rounds, "pair of rounds", "pairs of rounds"), h.lasts, h.warm)
+	line("%s, `make bench ARGS=-write`: %s of %s a side, alternating, after %s of warm-up.", time.Now().UTC().Format(time.DateOnly), count(h.rounds, "pair of rounds", "pairs of rounds"), h.lasts, h.warm)
 	line("%s.", machine(dir))
 	if h.calibrate {
 		line("\n**Calibration: both sides are the floor, so every ratio should be 1.**")
