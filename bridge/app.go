@@ -133,7 +133,7 @@ func (a *App) mount(o Options) error {
 		return fmt.Errorf("viewer base URL: %w", err)
 	}
 	a.fiber = web.NewApp(web.Config{
-		Log: a.log, Clock: a.clock, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections,
+		Log: a.log, Clock: a.clock, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections, BodyLimit: a.cfg.Limits.BodyBytes,
 		Dialects: []web.Dialect{api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)},
 	})
 	a.hub = stream.New(stream.Config{
@@ -178,7 +178,7 @@ func (a *App) limits() api.Limits {
 	l := a.cfg.Limits
 	return api.Limits{
 		Address: calls("address:", l.AddressPerMinute), Token: calls("token:", l.TokenPerMinute),
-		Starts:        calls("start:", min(l.AddressPerMinute, startsPerMinute)),
+		Starts:        calls("start:", l.StartsPerMinute),
 		Credentials:   guesses("credentials:", l.FailedLoginsPerMinute),
 		JoinTokens:    guesses("join:", joinGuessesPerMinute),
 		SessionTokens: guesses("digits:", digitGuessesPerMinute),
@@ -187,8 +187,6 @@ func (a *App) limits() api.Limits {
 }
 
 const (
-	// A visitor starts a session now and then; offices share one address.
-	startsPerMinute = 60
 	// 256-bit signatures need no limit against guessing; this bounds the work.
 	joinGuessesPerMinute = 120
 	// Agents mistype. At ten a minute from one address and 200 a minute from all

@@ -79,7 +79,7 @@ type Limits struct {
 	AddressPerMinute      int `yaml:"addressPerMinute" doc:"Requests per minute from one address; 0 = no limit."`
 	FailedLoginsPerMinute int `yaml:"failedLoginsPerMinute" doc:"Failed token requests per minute from one address; 0 = no limit."`
 	StartsPerMinute       int `yaml:"startsPerMinute" doc:"Sessions started per minute by customers' pages from one address; 0 = no limit."`
-	BodyBytes             int `yaml:"bodyBytes" doc:"Largest request body, in bytes."`
+	BodyBytes             int `yaml:"bodyBytes" doc:"Largest request body that is read at all, in bytes; calls of the API take at most 65536."`
 	Connections           int `yaml:"connections" doc:"Most connections at a time."`
 	StreamsPerAddress     int `yaml:"streamsPerAddress" doc:"Most open streams from one address."`
 }
@@ -181,8 +181,8 @@ func Default() Config {
 		},
 		Retention: Retention{History: 14 * day, Conversations: 14 * day},
 		Limits: Limits{
-			TokenPerMinute: 300, AddressPerMinute: 1200, FailedLoginsPerMinute: 10, StartsPerMinute: 30,
-			BodyBytes: 256 << 10, Connections: 16384, StreamsPerAddress: 200,
+			TokenPerMinute: 300, AddressPerMinute: 1200, FailedLoginsPerMinute: 10, StartsPerMinute: 60,
+			BodyBytes: 4 << 20, Connections: 16384, StreamsPerAddress: 200,
 		},
 		Shutdown: Shutdown{Drain: 10 * time.Second},
 	}

@@ -77,7 +77,7 @@ func (c Config) checkLimits(found *problems) {
 	within(found, "limits.addressPerMinute", c.Limits.AddressPerMinute, 0, most)
 	within(found, "limits.failedLoginsPerMinute", c.Limits.FailedLoginsPerMinute, 0, most)
 	within(found, "limits.startsPerMinute", c.Limits.StartsPerMinute, 0, most)
-	within(found, "limits.bodyBytes", c.Limits.BodyBytes, 4<<10, 16<<20)
+	within(found, "limits.bodyBytes", c.Limits.BodyBytes, 64<<10, 64<<20)
 	within(found, "limits.connections", c.Limits.Connections, 16, most)
 	within(found, "limits.streamsPerAddress", c.Limits.StreamsPerAddress, 1, most)
 }

@@ -206,7 +206,7 @@ func TestConfigCommands(t *testing.T) {
 	cli(t, nil, "", "config", "check", "--config", file).want(t, 0, "The configuration is good.", "warning: viewerBaseUrl is not set")
 	wrong := cli(t, []string{"COBRIDGE_LISTN=x"}, "", "config", "check", "--limits-body-bytes", "1")
 	wrong.want(t, 2, "", "environment variable COBRIDGE_LISTN is no key")
-	wrong.want(t, 2, "", "limits.bodyBytes: 1, want 4096..16777216")
+	wrong.want(t, 2, "", "limits.bodyBytes: 1, want 65536..67108864")
 }
 
 func TestClientCommands(t *testing.T) {
