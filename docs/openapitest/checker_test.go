@@ -14,6 +14,7 @@ const conversation = `{"id":"c","state":"active","startTime":"2026-03-04T05:06:0
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
+	k := openapitest.NewChecker(t)
 	const path, correlated = "/api/v2/conversations/c", "ININ-Correlation-Id"
 	for _, tt := range []struct {
 		name, method, path, body string
@@ -41,7 +42,7 @@ func TestCheck(t *testing.T) {
 			req.Header.Set("Content-Type", "application/json")
 			resp := &http.Response{StatusCode: tt.status, Header: http.Header{"Content-Type": {"application/json"}, http.CanonicalHeaderKey(correlated): {"1"}}}
 			resp.Header.Del(tt.drop)
-			err := openapitest.NewChecker(t).Check(req, []byte(tt.body), resp, []byte(tt.answer))
+			err := k.Check(req, []byte(tt.body), resp, []byte(tt.answer))
 			switch {
 			case tt.wrong == "" && err != nil:
 				t.Errorf("Check = %v, want nil", err)
