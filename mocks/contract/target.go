@@ -69,7 +69,7 @@ type Target struct {
 
 // Limits are settings of the target that cases depend on. Zero means the default.
 type Limits struct {
-	MaxBody     int           // bytes of a JSON body that every route refuses; default 1 MiB
+	MaxBody     int           // bytes of a JSON body that a route refuses and the server still reads; default 128 KiB
 	Racers      int           // concurrent creates on one conversation; default 64
 	Rounds      int           // how often they race; default 3
 	NeverJoined time.Duration // life of a session that nobody joins; default 20 minutes
@@ -149,7 +149,7 @@ func RunCases(t T, target Target, cases []Case) {
 
 func (l Limits) withDefaults() Limits {
 	if l.MaxBody == 0 {
-		l.MaxBody = 1 << 20
+		l.MaxBody = 128 << 10
 	}
 	if l.Racers == 0 {
 		l.Racers = 64
