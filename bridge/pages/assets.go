@@ -39,7 +39,7 @@ func contentType(name string) string {
 }
 
 // loadAssets reads the assets among files: by the name under which they are
-// served, and those names by the names of the files.
+// served, and their addresses, relative to the join page, by the names of the files.
 func loadAssets(files fs.FS) (map[string]asset, map[string]string, error) {
 	assets, names := map[string]asset{}, map[string]string{}
 	entries, err := fs.ReadDir(files, ".")
@@ -58,7 +58,7 @@ func loadAssets(files fs.FS) (map[string]asset, map[string]string, error) {
 		sum := sha256.Sum256(data)
 		ext := path.Ext(entry.Name())
 		name := strings.TrimSuffix(entry.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
-		assets[name], names[entry.Name()] = asset{contentType: kind, data: data}, assetPath+name
+		assets[name], names[entry.Name()] = asset{contentType: kind, data: data}, "assets/"+name
 	}
 	return assets, names, nil
 }

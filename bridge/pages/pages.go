@@ -96,7 +96,12 @@ type setup struct {
 func (p *Pages) newView(c *fiber.Ctx) view {
 	lang := p.texts.choose(c.Get(fiber.HeaderAcceptLanguage))
 	c.Set(fiber.HeaderContentLanguage, lang)
-	return view{Lang: lang, texts: p.texts[lang], Icon: p.names["icon.svg"], Style: p.names["join.css"], Script: p.names["join.js"]}
+	// Relative, because a gateway may add a prefix in front of all our paths.
+	up := ""
+	if strings.HasSuffix(c.Path(), "/") {
+		up = "../"
+	}
+	return view{Lang: lang, texts: p.texts[lang], Icon: up + p.names["icon.svg"], Style: up + p.names["join.css"], Script: up + p.names["join.js"]}
 }
 
 // join answers GET /cobrowse/join. The token in its query is looked at, never

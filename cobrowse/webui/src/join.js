@@ -283,8 +283,9 @@ function again(what, least = 0) {
 }
 
 function showTrouble() {
-	if (state.over || socket?.readyState === WebSocket.OPEN) return;
 	const offline = !navigator.onLine;
+	// A socket looks open for a while after the network has gone.
+	if (state.over || !offline && socket?.readyState === WebSocket.OPEN) return;
 	const screen = offline ? 'offline' : 'reconnecting';
 	document.body.dataset.screen = screen;
 	write('pill', text(`state.${screen}`));
@@ -405,9 +406,13 @@ $('again').addEventListener('click', () => {
 });
 
 function hurry() {
-	if (state.over || socket || !state.lostAt || document.hidden) return;
-	state.attempt = 0;
-	if (!state.token) connect();
+	if (state.over || document.hidden) return;
+	if (socket?.readyState === WebSocket.OPEN && state.role) {
+		showState();
+	} else if (!socket && state.lostAt && !state.token) {
+		state.attempt = 0;
+		connect();
+	}
 }
 addEventListener('online', hurry);
 addEventListener('offline', showTrouble);
