@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -58,7 +57,8 @@ type App struct {
 // Open builds the application over its store and seeds it; it opens no socket.
 // The configuration has been validated. Close must be called on success.
 func Open(ctx context.Context, cfg config.Config, o Options) (*App, error) {
-	a := &App{cfg: cfg, log: slog.New(web.NewLogHandler(o.Log.Handler())), clock: o.Clock, baseURL: baseURL(cfg)}
+	cfg = cfg.At(cfg.Listen)
+	a := &App{cfg: cfg, log: slog.New(web.NewLogHandler(o.Log.Handler())), clock: o.Clock, baseURL: cfg.BaseURL}
 	a.metrics = newMetrics(o.Version)
 	path, ok := strings.CutPrefix(cfg.Store, "bolt:")
 	if !ok {
@@ -78,9 +78,6 @@ func Open(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 // build puts together what stands on the store, from the domains up.
 func (a *App) build(ctx context.Context, o Options) error {
 	issuer := a.cfg.OAuth.Issuer
-	if issuer == "" {
-		issuer = a.baseURL
-	}
 	var err error
 	a.oauth, err = oauth.New(ctx, oauth.Config{
 		Store: a.store, Clock: a.clock, Issuer: issuer, Audience: issuer, Algorithm: oauth.Algorithm(a.cfg.OAuth.SigningAlgorithm),
@@ -200,24 +197,6 @@ func (a *App) isReady(context.Context) error {
 		return errors.New("starting or stopping")
 	}
 	return nil
-}
-
-// baseURL returns the public base URL without a slash at the end: the configured
-// one, or that of the listener.
-func baseURL(cfg config.Config) string {
-	if cfg.BaseURL != "" {
-		return strings.TrimRight(cfg.BaseURL, "/")
-	}
-	scheme, listen := "http", cfg.Listen
-	if cfg.TLS.Enabled() {
-		scheme = "https"
-	}
-	if host, port, err := net.SplitHostPort(listen); err == nil {
-		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-			listen = net.JoinHostPort("localhost", port)
-		}
-	}
-	return scheme + "://" + listen
 }
 
 // origins returns the origins of addresses, each once.

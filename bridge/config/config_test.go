@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -204,29 +203,28 @@ func TestCheckDemoListen(t *testing.T) {
 
 func TestAt(t *testing.T) {
 	t.Parallel()
-	tcp := func(address string) net.Addr {
-		a, err := net.ResolveTCPAddr("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a
-	}
 	for _, tt := range []struct{ name, base, issuer, listener, wantBase, wantIssuer string }{
 		{"derived", "", "", "127.0.0.1:1234", "http://127.0.0.1:1234", "http://127.0.0.1:1234"},
-		{"all interfaces", "", "", "0.0.0.0:80", "http://localhost:80", "http://localhost:80"},
-		{"IPv6", "", "", "[::1]:80", "http://[::1]:80", "http://[::1]:80"},
+		{"all interfaces", "", "", "0.0.0.0:8080", "http://localhost:8080", "http://localhost:8080"},
+		{"IPv6", "", "", "[::1]:8080", "http://[::1]:8080", "http://[::1]:8080"},
+		{"no host", "", "", ":8080", "http://localhost:8080", "http://localhost:8080"},
+		{"default port", "", "", "127.0.0.1:80", "http://127.0.0.1", "http://127.0.0.1"},
+		{"default port and slash that are set", "https://A.example:443/p/", "", "127.0.0.1:1", "https://a.example/p", "https://a.example/p"},
 		{"set", "https://a.example/p", "", "127.0.0.1:1", "https://a.example/p", "https://a.example/p"},
 		{"issuer", "https://a.example", "https://i.example", "127.0.0.1:1", "https://a.example", "https://i.example"},
 	} {
 		c := config.Default()
 		c.BaseURL, c.OAuth.Issuer = tt.base, tt.issuer
-		if got := c.At(tcp(tt.listener)); got.BaseURL != tt.wantBase || got.OAuth.Issuer != tt.wantIssuer {
+		if got := c.At(tt.listener); got.BaseURL != tt.wantBase || got.OAuth.Issuer != tt.wantIssuer {
 			t.Errorf("%s: At = %q, %q, want %q, %q", tt.name, got.BaseURL, got.OAuth.Issuer, tt.wantBase, tt.wantIssuer)
 		}
 	}
 	c := config.Default()
-	c.TLS.SelfSigned = true
-	if got, want := c.At(tcp("127.0.0.1:1")).BaseURL, "https://127.0.0.1:1"; got != want {
+	c.TLS.SelfSigned, c.ViewerBaseURL = true, "https://localhost:443"
+	if got, want := c.At("127.0.0.1:1").ViewerBaseURL, "https://localhost"; got != want {
+		t.Errorf("viewer base URL = %q, want %q", got, want)
+	}
+	if got, want := c.At("127.0.0.1:1").BaseURL, "https://127.0.0.1:1"; got != want {
 		t.Errorf("with TLS: base URL = %q, want %q", got, want)
 	}
 }

@@ -125,28 +125,41 @@ func (c Config) Proxies() []netip.Prefix {
 	return all
 }
 
-// At completes what follows from the address that is listened on: the base URL
-// and the issuer, where they are not set. An address on all interfaces gives
-// localhost, since a link needs a host.
-func (c Config) At(addr net.Addr) Config {
+// At completes what follows from the address (host:port) that is listened on: the
+// base URL and the issuer, where they are not set. An address on all interfaces
+// gives localhost, since a link needs a host. Addresses lose what browsers leave
+// out of an origin, so that they compare equal: the default port, a slash at the end.
+func (c Config) At(listen string) Config {
 	if c.BaseURL == "" {
 		scheme := "http"
 		if c.TLS.Enabled() {
 			scheme = "https"
 		}
-		host, port, err := net.SplitHostPort(addr.String())
+		host, port, err := net.SplitHostPort(listen)
 		if err != nil {
 			host, port = "localhost", "0"
 		}
-		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 			host = "localhost"
 		}
 		c.BaseURL = scheme + "://" + net.JoinHostPort(host, port)
 	}
+	c.BaseURL, c.ViewerBaseURL = normal(c.BaseURL), normal(c.ViewerBaseURL)
 	if c.OAuth.Issuer == "" {
 		c.OAuth.Issuer = c.BaseURL
 	}
 	return c
+}
+
+// normal returns an http(s) URL with its origin as browsers serialise it and
+// without a slash at the end.
+func normal(address string) string {
+	u, err := url.Parse(address)
+	origin := originOf(address)
+	if err != nil || origin == "" {
+		return address
+	}
+	return origin + strings.TrimRight(u.EscapedPath(), "/")
 }
 
 func checkAddress(found *problems, path, address string) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 
 	"github.com/spf13/cobra"
 
@@ -21,10 +20,7 @@ func newConfig(c console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if addr, err := net.ResolveTCPAddr("tcp", cfg.Listen); err == nil {
-			cfg = cfg.At(addr)
-		}
-		for _, warning := range cfg.Warnings() {
+		for _, warning := range cfg.At(cfg.Listen).Warnings() {
 			if _, err := fmt.Fprintln(c.err, "warning:", warning); err != nil {
 				return err
 			}

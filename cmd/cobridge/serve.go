@@ -110,7 +110,6 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, listening f
 // complete fills in what follows from the address. The demonstration lets people
 // join on another host name of this machine, as a real installation should.
 func complete(cfg config.Config, addr net.Addr) config.Config {
-	cfg = cfg.At(addr)
 	tcp, ok := addr.(*net.TCPAddr)
 	if ok && cfg.Demo && cfg.ViewerBaseURL == "" && tcp.IP.Equal(net.IPv4(127, 0, 0, 1)) {
 		scheme := "http"
@@ -119,7 +118,7 @@ func complete(cfg config.Config, addr net.Addr) config.Config {
 		}
 		cfg.ViewerBaseURL = fmt.Sprintf("%s://localhost:%d", scheme, tcp.Port)
 	}
-	return cfg
+	return cfg.At(addr.String())
 }
 
 // open builds the application over its store.
