@@ -107,7 +107,7 @@ func open(ctx context.Context, cfg Config, options bbolt.Options) (*Store, error
 	}
 	if err := s.load(ctx, cfg.Path, &options); err != nil {
 		if s.db != nil {
-			s.closeFile()
+			err = errors.Join(err, s.closeFile())
 		}
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (s *Store) load(ctx context.Context, path string, options *bbolt.Options) (
 	if s.db, err = openFile(path, options); err != nil {
 		return err
 	}
-	if err := s.db.Update(func(tx *bbolt.Tx) error { return prepare(tx) }); err != nil {
+	if err := s.db.Update(prepare); err != nil {
 		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {

@@ -82,7 +82,7 @@ func TestOpenRefusesNewerFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	t.Cleanup(func() { _ = db.Close() })
 	_ = db.View(func(tx *bbolt.Tx) error {
 		if got := string(tx.Bucket([]byte("meta")).Get([]byte("format"))); got != "7" || tx.Bucket([]byte("live")) != nil {
 			t.Errorf("the refused store has format %q and live bucket %v", got, tx.Bucket([]byte("live")))

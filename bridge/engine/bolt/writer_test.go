@@ -118,10 +118,10 @@ func TestFailedWriteIsUndoneAlone(t *testing.T) {
 		wg.Go(func() {
 			err := store.Do(t.Context(), func(put func(key, value []byte)) error {
 				put(key, []byte("v"))
-				switch {
-				case w%5 == 1:
+				switch w % 5 {
+				case 1:
 					return failure
-				case w%5 == 2:
+				case 2:
 					put(nil, nil) // bbolt refuses an empty key
 				}
 				return nil

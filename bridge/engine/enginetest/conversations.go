@@ -333,9 +333,9 @@ func testConversationsPurged(t *testing.T, e Engine) {
 		mustStore(t, e.CreateConversation(t.Context(), c))
 	}
 	// One that ends by an update, later again, counts by its last end alone.
-	for _, minutes := range []time.Duration{1, 9} {
+	for _, after := range []time.Duration{time.Minute, 9 * time.Minute} {
 		_, err := e.UpdateConversation(t.Context(), org, "c-4", func(c *conversations.Conversation) error {
-			c.EndedAt = t0.Add(minutes * time.Minute)
+			c.EndedAt = t0.Add(after)
 			return nil
 		})
 		mustStore(t, err)

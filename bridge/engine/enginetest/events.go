@@ -35,7 +35,7 @@ func withEvents(id string, n int) cobrowse.Change {
 	c := change(session(id, ""))
 	for i := range n {
 		ev := event(c.Session, cobrowse.EventUpdated)
-		ev.Connection = uint64(i) //nolint:gosec // small
+		ev.Connection = uint64(i)
 		c.Events = append(c.Events, ev)
 	}
 	return c
@@ -353,7 +353,7 @@ func testFarBehind(t *testing.T, e Engine) {
 	for _, events := range [][]cobrowse.Event{behind.take(t, n*each), collect(t, e, "name", n*each)} {
 		wantGrowing(t, events)
 		for i, ev := range events {
-			if got, want := ev.Connection, uint64(i%each); got != want { //nolint:gosec // small
+			if got, want := ev.Connection, uint64(i%each); got != want {
 				t.Fatalf("event %d is number %d of its change, want %d", i, got, want)
 			}
 		}

@@ -156,8 +156,8 @@ func testRevoked(t *testing.T, e Engine) {
 }
 
 func testRevokedTwice(t *testing.T, e Engine) {
-	for _, hours := range []time.Duration{2, 1, 3} {
-		mustStore(t, e.Revoke(t.Context(), "jti", t0.Add(hours*time.Hour)))
+	for _, after := range []time.Duration{2 * time.Hour, time.Hour, 3 * time.Hour} {
+		mustStore(t, e.Revoke(t.Context(), "jti", t0.Add(after)))
 	}
 	for range 2 {
 		wantRevoked(t, e, "jti", t0.Add(3*time.Hour-time.Second), true)
