@@ -14,7 +14,7 @@ import (
 func TestBearer(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	other := h.grant(t, clientID, clientSecret)
+	other := h.grant(t, clientID)
 	for name, tt := range map[string]struct {
 		header string
 		status int
@@ -53,8 +53,8 @@ func TestExpiredToken(t *testing.T) {
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	sessionsOnly := "Authorization: Bearer " + h.grant(t, "reader", clientSecret)
-	usersOnly := "Authorization: Bearer " + h.grant(t, "directory", clientSecret)
+	sessionsOnly := "Authorization: Bearer " + h.grant(t, "reader")
+	usersOnly := "Authorization: Bearer " + h.grant(t, "directory")
 	for _, r := range api.Routes() {
 		if r.Open || r.Method == http.MethodHead {
 			continue
@@ -77,12 +77,12 @@ func TestScopes(t *testing.T) {
 
 func TestRateLimits(t *testing.T) {
 	t.Parallel()
-	perMinute := func(d *api.Deps, n int) *limit.Limiter {
+	perMinute := func(n int) *limit.Limiter {
 		return limit.New(limit.Config{PerMinute: n, Clock: func() time.Time { return t0 }})
 	}
 	t.Run("per token", func(t *testing.T) {
 		t.Parallel()
-		h := newHouse(t, func(d *api.Deps) { d.Limits.Token = perMinute(d, 2) })
+		h := newHouse(t, func(d *api.Deps) { d.Limits.Token = perMinute(2) })
 		for range 2 {
 			h.want(t, http.StatusOK, http.MethodGet, "/api/v2/tokens/me", "")
 		}
@@ -90,12 +90,12 @@ func TestRateLimits(t *testing.T) {
 		if got := a.header.Get("Retry-After"); got != "30" {
 			t.Errorf("Retry-After = %q, want 30", got)
 		}
-		another := h.grant(t, clientID, clientSecret)
+		another := h.grant(t, clientID)
 		h.want(t, http.StatusOK, http.MethodGet, "/api/v2/tokens/me", "", "Authorization: Bearer "+another)
 	})
 	t.Run("per address, before the token is looked at", func(t *testing.T) {
 		t.Parallel()
-		h := newHouse(t, func(d *api.Deps) { d.Limits.Address = perMinute(d, 2) }) // the house itself takes one
+		h := newHouse(t, func(d *api.Deps) { d.Limits.Address = perMinute(2) }) // the house itself takes one
 		h.refused(t, http.StatusUnauthorized, cobridge.CodeBadCredentials, http.MethodGet, "/api/v2/tokens/me", "", "Authorization: Bearer x")
 		h.refused(t, http.StatusTooManyRequests, cobridge.CodeTooManyRequests, http.MethodGet, "/api/v2/tokens/me", "", "Authorization: Bearer x")
 		h.want(t, http.StatusOK, http.MethodGet, "/healthz", "")

@@ -199,7 +199,7 @@ func (a *api) allowOrigin(c *fiber.Ctx) (bool, error) {
 	if origin == "" {
 		return false, nil
 	}
-	d, err := a.Deps.Deployments.Deployment(c.UserContext(), deploymentParam(c))
+	d, err := a.Deployments.Deployment(c.UserContext(), deploymentParam(c))
 	if cobridge.CodeOf(err) == cobridge.CodeNotFound || err == nil && !d.Allows(origin) {
 		return false, nil
 	} else if err != nil {

@@ -53,7 +53,7 @@ func TestDeployments(t *testing.T) {
 	if got := a.envelope(t).Details; len(got) != 1 || got[0].FieldName != "startUrl" {
 		t.Errorf("details are %+v, want startUrl", got)
 	}
-	other := "Authorization: Bearer " + h.grant(t, "other-client", clientSecret)
+	other := "Authorization: Bearer " + h.grant(t, "other-client")
 	h.refused(t, http.StatusNotFound, cobridge.CodeNotFound, http.MethodGet, self, "", other)
 	h.refused(t, http.StatusNotFound, cobridge.CodeNotFound, http.MethodDelete, self, "", other)
 	h.want(t, http.StatusNoContent, http.MethodDelete, self, "")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -124,7 +125,7 @@ func newHouseWith(t testing.TB, invalidClient int, change ...func(*api.Deps)) *h
 	}
 	h.app = web.NewApp(web.Config{Log: log, Clock: c.Now, Dialects: []web.Dialect{api.OAuthDialect(invalidClient)}})
 	api.Mount(h.app, deps)
-	h.token = h.grant(t, clientID, clientSecret)
+	h.token = h.grant(t, clientID)
 	return h
 }
 
@@ -216,15 +217,14 @@ func (h *house) do(t testing.TB, method, path, body string, header ...string) an
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
-	if err != nil {
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		t.Fatalf("%s %s: read answer: %v", method, path, err)
 	}
 	if err := h.checker.Check(req, []byte(body), resp, got); err != nil {
 		t.Errorf("%v", err)
 	}
-	if resp.Header.Get("ININ-Correlation-Id") == "" && len(resp.Header["ININ-Correlation-Id"]) == 0 {
+	if resp.Header.Get("ININ-Correlation-Id") == "" {
 		t.Errorf("%s %s: the answer has no correlation id", method, path)
 	}
 	return answer{resp.StatusCode, resp.Header, string(got)}
@@ -252,9 +252,10 @@ func (h *house) refused(t testing.TB, status int, code cobridge.Code, method, pa
 
 const formType = "Content-Type: application/x-www-form-urlencoded"
 
-func (h *house) grant(t testing.TB, id, secret string) string {
+// grant returns an access token of a client; all of them have the same secret.
+func (h *house) grant(t testing.TB, id string) string {
 	t.Helper()
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {clientSecret}}
 	var body struct {
 		AccessToken string `json:"access_token"`
 	}

@@ -22,7 +22,7 @@ const maxForm = 16 << 10
 
 // tokenBody is the answer of RFC 6749, section 5.1.
 type tokenBody struct {
-	AccessToken string `json:"access_token"` //nolint:gosec // the field's name, not a secret
+	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int64  `json:"expires_in"`
 	Scope       string `json:"scope,omitempty"`
@@ -172,17 +172,7 @@ func credentialsOf(c *fiber.Ctx, form url.Values) ([]credentials, error) {
 	if !strings.EqualFold(scheme, "basic") {
 		return []credentials{inForm}, nil
 	}
-	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
-	id, secret, found := strings.Cut(string(text), ":")
-	if err != nil || !found || !utf8.Valid(text) {
-		return []credentials{{}}, nil // like unknown ones, to the limit as well
-	}
-	tries := []credentials{{id, secret}}
-	plainID, idErr := url.QueryUnescape(id)
-	plainSecret, secretErr := url.QueryUnescape(secret)
-	if decoded := (credentials{plainID, plainSecret}); idErr == nil && secretErr == nil && decoded != tries[0] {
-		tries = append(tries, decoded)
-	}
+	tries := basicCredentials(encoded)
 	if inForm == (credentials{}) {
 		return tries, nil
 	}
@@ -192,6 +182,23 @@ func credentialsOf(c *fiber.Ctx, form url.Values) ([]credentials, error) {
 		}
 	}
 	return nil, invalidRequest("the credentials in the header and in the body differ")
+}
+
+// basicCredentials reads the value of a Basic header. One that cannot be read is
+// like unknown credentials, to the limit of wrong ones as well.
+func basicCredentials(encoded string) []credentials {
+	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	id, secret, found := strings.Cut(string(text), ":")
+	if err != nil || !found || !utf8.Valid(text) {
+		return []credentials{{}}
+	}
+	tries := []credentials{{id, secret}}
+	plainID, idErr := url.QueryUnescape(id)
+	plainSecret, secretErr := url.QueryUnescape(secret)
+	if decoded := (credentials{plainID, plainSecret}); idErr == nil && secretErr == nil && decoded != tries[0] {
+		tries = append(tries, decoded)
+	}
+	return tries
 }
 
 // tryCredentials calls fn with each of the credentials until one is right. Wrong

@@ -133,7 +133,7 @@ func TestWrongCredentialsAreLimited(t *testing.T) {
 func TestRevokeAndIntrospect(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	raw := h.grant(t, clientID, clientSecret)
+	raw := h.grant(t, clientID)
 	ask := func(id string) string {
 		t.Helper()
 		return h.want(t, http.StatusOK, http.MethodPost, "/oauth/introspect", form("token", raw), formType, basic(id, clientSecret)).body

@@ -112,9 +112,8 @@ func (h *house) part(t *testing.T, path string, header ...string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return answer{resp.StatusCode, resp.Header, string(body)}

@@ -127,6 +127,7 @@ func TestOrderOfChecks(t *testing.T) {
 		{"conflict", body(string(talk), string(ben), 5), nil, http.StatusConflict, cobridge.CodeConflict},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			h.refused(t, tt.status, tt.code, http.MethodPost, sessionsURL, tt.body, tt.header...)
 		})
 	}
@@ -189,7 +190,7 @@ func TestForeignSessionsAreNotThere(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	s := h.create(t, talk)
-	other := "Authorization: Bearer " + h.grant(t, "other-client", clientSecret)
+	other := "Authorization: Bearer " + h.grant(t, "other-client")
 	self := sessionsURL + "/" + s.ID
 	for _, call := range [][3]string{
 		{http.MethodGet, self, ""},

@@ -62,7 +62,7 @@ func TestSeenAndMissing(t *testing.T) {
 	}
 	before := len(k.Missing())
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v2/conversations/c", http.NoBody)
-	resp := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}, "Inin-Correlation-Id": {"1"}}}
+	resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}, "Inin-Correlation-Id": {"1"}}}
 	if err := k.Check(req, nil, resp, []byte(conversation)); err != nil {
 		t.Fatalf("Check: %v", err)
 	}
