@@ -57,7 +57,7 @@ func storyOfASession(t *testing.T, b *chrome) {
 	token := h.token(t, s, annPID)
 	agent := b.person(t).open(h.base+"/cobrowse/join?token="+token, look{})
 	agent.screen("waiting")
-	if got, want := agent.eval(`location.href`), h.address(s, annPID); got != want {
+	if got, want := agent.eval(`location.href`), h.address(s); got != want {
 		t.Errorf("address = %v, want %v", got, want)
 	}
 	if got := agent.eval(`document.documentElement.outerHTML`).(string); strings.Contains(got, token) {
@@ -93,7 +93,7 @@ func storyOfASession(t *testing.T, b *chrome) {
 		p.quiet(h.base)
 	}
 	// The ended session's address answers for itself.
-	agent.navigate(h.address(s, annPID))
+	agent.navigate(h.address(s))
 	if got := agent.eval(screen + ` + performance.getEntriesByType("navigation")[0].responseStatus`); got != "ended410" {
 		t.Errorf("reload of an ended session: %v, want ended410", got)
 	}
@@ -161,7 +161,7 @@ func storyOfALeave(t *testing.T, b *chrome) {
 	person.open(h.joinURL(t, s, benPID), look{}).screen("live")
 	agent.wait(`document.querySelectorAll("#peers .here").length === 2`)
 	// Without a secret the address alone lets nobody in.
-	stranger := b.person(t).open(h.address(s, annPID), look{})
+	stranger := b.person(t).open(h.address(s), look{})
 	stranger.screen("refused")
 	if got := stranger.eval(title); got != "This window cannot be connected again" {
 		t.Errorf("headline = %v", got)
@@ -205,7 +205,7 @@ func storyOfAUsedLink(t *testing.T, b *chrome) {
 func storyOfAnOldLink(t *testing.T, b *chrome) {
 	h := newHouse(t)
 	s := h.start(t, agentAndSupervisor)
-	late := b.person(t).open(h.address(s, annPID), look{})
+	late := b.person(t).open(h.address(s), look{})
 	late.screen("refused")
 	for code, head := range map[string]string{"join.token.expired": "This join link has expired", "join.token.used": "This join link was used before"} {
 		token := h.token(t, s, annPID)
@@ -218,7 +218,7 @@ func storyOfAnOldLink(t *testing.T, b *chrome) {
 		}
 		// The fragment is read by the script alone, as after a hand-over.
 		late.call("Page.navigate", map[string]any{"url": "about:blank"}, nil)
-		late.call("Page.navigate", map[string]any{"url": h.address(s, annPID) + "#token=" + token}, nil)
+		late.call("Page.navigate", map[string]any{"url": h.address(s) + "#token=" + token}, nil)
 		late.wait(title + ` === "` + head + `"`)
 	}
 	late.quiet(h.base)

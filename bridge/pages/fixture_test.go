@@ -155,9 +155,9 @@ func (h *house) joinURL(t *testing.T, s cobrowse.Session, p cobrowse.Participant
 	return h.base + "/cobrowse/join?token=" + h.token(t, s, p)
 }
 
-// address is where the page lies once the token is gone.
-func (h *house) address(s cobrowse.Session, p cobrowse.ParticipantID) string {
-	return h.base + "/cobrowse/join?session=" + string(s.ID) + "&participant=" + string(p)
+// address is where the agent's page lies once the token is gone.
+func (h *house) address(s cobrowse.Session) string {
+	return h.base + "/cobrowse/join?session=" + string(s.ID) + "&participant=" + string(annPID)
 }
 
 func (h *house) end(t *testing.T, s cobrowse.Session) {
@@ -191,7 +191,7 @@ func request(t *testing.T, method, address, host string, head map[string]string)
 	if err != nil {
 		t.Fatalf("%s: %v", method, err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatalf("read: %v", err)
@@ -260,7 +260,7 @@ func (p *proxy) breakdown(on bool) {
 }
 
 func (p *proxy) carry(client net.Conn) {
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	p.mu.Lock()
 	target := p.target
 	if p.broken {
@@ -274,7 +274,7 @@ func (p *proxy) carry(client net.Conn) {
 	if err != nil {
 		return
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	p.mu.Lock()
 	p.open[client], p.open[server] = struct{}{}, struct{}{}
 	p.mu.Unlock()

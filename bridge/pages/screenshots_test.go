@@ -37,7 +37,7 @@ func TestScreenshots(t *testing.T) {
 			if len(data) > 80<<10 {
 				t.Errorf("%s has %d bytes, want at most 80 KiB", name, len(data))
 			}
-			if err := os.WriteFile(filepath.Join(dir, "join-"+name+suffix+".png"), data, 0o644); err != nil { //nolint:gosec // pictures for everybody
+			if err := os.WriteFile(filepath.Join(dir, "join-"+name+suffix+".png"), data, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -61,8 +62,8 @@ func TestTokenInSubprotocol(t *testing.T) {
 	if got := c.expect(t, "welcome")["participant"]; got != string(annPID) {
 		t.Errorf("participant = %v, want %s", got, annPID)
 	}
-	if cookies := c.response.Cookies(); len(cookies) > 0 {
-		t.Errorf("the sharer got a cookie: %v", cookies)
+	if got := cookies(c.answer); len(got) > 0 {
+		t.Errorf("the sharer got a cookie: %v", got)
 	}
 }
 
@@ -86,10 +87,12 @@ func TestSharerResumes(t *testing.T) {
 	hello("").closed(t, 4401, "authentication.required")
 }
 
+func cookies(r *answer) []*http.Cookie { return (&http.Response{Header: r.Header}).Cookies() }
+
 // cookie returns the resume cookie of an answer.
-func cookie(t *testing.T, r *http.Response) *http.Cookie {
+func cookie(t *testing.T, r *answer) *http.Cookie {
 	t.Helper()
-	for _, c := range r.Cookies() {
+	for _, c := range cookies(r) {
 		if strings.HasPrefix(c.Name, "cobridge_resume_") {
 			return c
 		}
@@ -113,7 +116,7 @@ func TestViewerResumesWithCookie(t *testing.T) {
 		}
 	}
 	one := h.dial(t, dialing{session: s.ID, query: query, cookie: first, origin: "own"})
-	set := cookie(t, one.response)
+	set := cookie(t, one.answer)
 	if set.Name != name || !set.HttpOnly || set.SameSite != http.SameSiteStrictMode || set.Path != "/api/v2/cobrowse/sessions/"+string(s.ID)+"/stream" {
 		t.Errorf("cookie = %v, want %s, HttpOnly, SameSite=Strict, path of the stream", set, name)
 	}
@@ -138,7 +141,7 @@ func TestNextSecretOfViewerWithToken(t *testing.T) {
 		t.Error("a program got no secret")
 	}
 	page := h.dial(t, dialing{session: s.ID, token: h.token(t, s, benPID), origin: "own"})
-	cookie(t, page.response)
+	cookie(t, page.answer)
 	if welcome := page.expect(t, "welcome"); welcome["resume"] != nil {
 		t.Error("a page's script got the secret")
 	}
@@ -191,22 +194,19 @@ func TestRefusedBeforeUpgrade(t *testing.T) {
 			if err == nil {
 				t.Fatal("the stream was opened")
 			}
-			if response == nil {
-				t.Fatalf("no answer: %v", err)
-			}
 			checkEnvelope(t, response, tt.status, tt.code)
 		})
 	}
 }
 
-func checkEnvelope(t *testing.T, response *http.Response, status int, code cobridge.Code) {
+func checkEnvelope(t *testing.T, response *answer, status int, code cobridge.Code) {
 	t.Helper()
 	var envelope struct {
 		Code      cobridge.Code `json:"code"`
 		Status    int           `json:"status"`
 		ContextID string        `json:"contextId"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&envelope); err != nil {
+	if err := json.Unmarshal(response.body, &envelope); err != nil {
 		t.Fatalf("decode: %v", err)
 	}
 	if response.StatusCode != status || envelope.Status != status || envelope.Code != code || envelope.ContextID == "" {
@@ -214,7 +214,7 @@ func checkEnvelope(t *testing.T, response *http.Response, status int, code cobri
 	}
 }
 
-func get(t *testing.T, url string, head http.Header) *http.Response {
+func get(t *testing.T, url string, head http.Header) *answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -228,13 +228,11 @@ func get(t *testing.T, url string, head http.Header) *http.Response {
 	if err != nil {
 		t.Fatalf("get: %v", err)
 	}
-	t.Cleanup(func() { response.Body.Close() })
-	return response
+	return read(t, response)
 }
 
 // A handshake that the upgrader would refuse must not use up a token.
 func TestBrokenHandshakeKeepsToken(t *testing.T) {
-	t.Parallel()
 	h := newHouse(t)
 	s := h.start(t, agentAndSupervisor)
 	token := h.token(t, s, annPID)
@@ -250,9 +248,7 @@ func TestBrokenHandshakeKeepsToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			head := good.Clone()
-			for key, value := range broken {
-				head[key] = value
-			}
+			maps.Copy(head, broken)
 			checkEnvelope(t, get(t, h.base+"/api/v2/cobrowse/sessions/"+string(s.ID)+"/stream", head), 400, cobridge.CodeBadRequest)
 			if _, _, err := h.Inspect(t.Context(), token); err != nil {
 				t.Errorf("Inspect = %v, want the token to be good", err)
@@ -274,9 +270,8 @@ func TestOnlyGet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("HEAD = %d, want 405", response.StatusCode)
+	if got := read(t, response); got.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("HEAD = %d, want 405", got.StatusCode)
 	}
 }
 
@@ -288,7 +283,7 @@ func TestCheck(t *testing.T) {
 		t.Fatalf("End: %v", err)
 	}
 	secret := web.ResumeCookie{}.Name(string(benPID)) + "=" + string(h.redeem(t, s, benPID))
-	at := func(id cobrowse.SessionID, query string, head http.Header) *http.Response {
+	at := func(id cobrowse.SessionID, query string, head http.Header) *answer {
 		return get(t, h.base+"/api/v2/cobrowse/sessions/"+string(id)+"/stream/check"+query, head)
 	}
 	query := "?participant=" + string(benPID) + "&tab=" + tab
@@ -329,9 +324,7 @@ func TestRefusedInHello(t *testing.T) {
 			t.Parallel()
 			c := h.dial(t, dialing{session: s.ID})
 			hello := map[string]any{"t": "hello", "v": 1}
-			for key, value := range tt.hello {
-				hello[key] = value
-			}
+			maps.Copy(hello, tt.hello)
 			c.send(t, hello)
 			before := c.closed(t, tt.code, tt.reason)
 			if len(before) != 1 || before[0]["t"] != "err" || before[0]["fatal"] != true {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -265,7 +266,31 @@ func (h *house) redeem(t *testing.T, s cobrowse.Session, p cobrowse.ParticipantI
 // client is one end of a stream.
 type client struct {
 	*websocket.Conn
-	response *http.Response
+	answer *answer // with status 101
+}
+
+// answer is an HTTP answer that was read.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+	body       []byte
+}
+
+// read reads an answer; the library leaves the body of a refusal with the first
+// kilobyte in it.
+func read(t *testing.T, response *http.Response) *answer {
+	t.Helper()
+	if response == nil {
+		return &answer{}
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("read answer: %v", err)
+	}
+	if err := response.Body.Close(); err != nil {
+		t.Fatalf("close answer: %v", err)
+	}
+	return &answer{StatusCode: response.StatusCode, Header: response.Header, body: body}
 }
 
 // dialing is how a test opens a stream.
@@ -279,7 +304,7 @@ type dialing struct {
 	protocols []string // nil = cobridge.v1
 }
 
-func (n *node) try(t *testing.T, d dialing) (*client, *http.Response, error) {
+func (n *node) try(t *testing.T, d dialing) (*client, *answer, error) {
 	t.Helper()
 	head := http.Header{}
 	if d.origin == "own" {
@@ -300,14 +325,15 @@ func (n *node) try(t *testing.T, d dialing) (*client, *http.Response, error) {
 	}
 	url := strings.Replace(n.base, "http", "ws", 1) + "/api/v2/cobrowse/sessions/" + string(d.session) + "/stream" + d.query
 	conn, response, err := dialer.DialContext(t.Context(), url, head)
+	got := read(t, response)
 	if err != nil {
-		return nil, response, err
+		return nil, got, err
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatalf("set deadline: %v", err)
 	}
-	return &client{Conn: conn, response: response}, response, nil
+	return &client{Conn: conn, answer: got}, got, nil
 }
 
 func (n *node) dial(t *testing.T, d dialing) *client {

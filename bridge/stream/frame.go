@@ -103,14 +103,16 @@ func (h hello) sound() bool {
 // lower-case letters only, so that nothing needs to be unescaped.
 func kindOf(data []byte) (string, bool) {
 	const space = " \t\r\n"
-	rest, ok := bytes.TrimLeft(data, space), false
+	rest := bytes.TrimLeft(data, space)
 	for _, want := range []string{"{", `"t"`, ":"} {
-		if rest, ok = bytes.CutPrefix(rest, []byte(want)); !ok {
+		after, ok := bytes.CutPrefix(rest, []byte(want))
+		if !ok {
 			return "", false
 		}
-		rest = bytes.TrimLeft(rest, space)
+		rest = bytes.TrimLeft(after, space)
 	}
-	if rest, ok = bytes.CutPrefix(rest, []byte{'"'}); !ok {
+	rest, ok := bytes.CutPrefix(rest, []byte{'"'})
+	if !ok {
 		return "", false
 	}
 	end := bytes.IndexAny(rest, `"\`)

@@ -48,7 +48,7 @@ type link struct {
 // serve is the life of a connection. It returns only when both pumps have ended:
 // fasthttp takes the connection back afterwards.
 func (h *Hub) serve(ws *websocket.Conn, e entry) {
-	defer ws.Close()
+	defer func() { _ = ws.Close() }() // it is closed in any case
 	l := &link{
 		hub: h, entry: e, ws: ws, raw: rawConn(ws), out: make(chan message, h.limits.QueueFrames), stop: make(chan struct{}),
 	}

@@ -180,7 +180,7 @@ func TestCloseIsReported(t *testing.T) {
 	agent, supervisor := h.join(t, s, annPID), h.join(t, s, benPID)
 	agent.state(t, "live")
 	// Without a goodbye, as when a laptop is shut.
-	supervisor.Conn.NetConn().Close()
+	_ = supervisor.NetConn().Close()
 	agent.until(t, "peers", func(f map[string]any) bool { connected, _ := peer(f, benPID); return !connected })
 	h.counts.wait(t, "closed lost", 1)
 	now, err := h.Look(t.Context(), s.ID)
