@@ -46,11 +46,20 @@ func (a *App) Run(ctx context.Context) error {
 	return <-errs // nil when closed and empty
 }
 
-// purge forgets ended conversations, expired revocations and old signing keys.
+// purge forgets ended conversations, expired revocations and old signing keys,
+// and replaces a signing key that has become old.
 func (a *App) purge(ctx context.Context) error {
 	ticker := time.NewTicker(purgeInterval)
 	defer ticker.Stop()
 	for {
+		if age := a.cfg.OAuth.KeyLifetime; age > 0 {
+			rotated, err := a.oauth.RotateAgedKey(ctx, age)
+			if err != nil && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "replacing the signing key failed", "err", err)
+			} else if rotated {
+				a.log.InfoContext(ctx, "signing key replaced")
+			}
+		}
 		if _, err := a.oauth.Purge(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "purging tokens failed", "err", err)
 		}

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -18,14 +20,41 @@ type ResumeSecret string
 
 // Resume is what is stored of a participant's resume secrets.
 type Resume struct {
-	Current       [32]byte // SHA-256; zero = there is none
-	Previous      [32]byte // replaced by Current, which has not been used yet
+	Current       Digest // zero = there is none
+	Previous      Digest // replaced by Current, which has not been used yet
 	PreviousUntil time.Time
 	Tab           string // browser tab that got Current; only it may use Previous
 }
 
+// Digest is a SHA-256. As text it is base64url, and empty if it is zero: an array
+// of numbers would be most of a stored session.
+type Digest [sha256.Size]byte
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Digest) MarshalText() ([]byte, error) {
+	if d == (Digest{}) {
+		return nil, nil
+	}
+	return base64.RawURLEncoding.AppendEncode(nil, d[:]), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Digest) UnmarshalText(text []byte) error {
+	*d = Digest{}
+	if len(text) == 0 {
+		return nil
+	}
+	if base64.RawURLEncoding.DecodedLen(len(text)) != len(d) {
+		return errors.New("decode digest: wrong length")
+	}
+	if _, err := base64.RawURLEncoding.Decode(d[:], text); err != nil {
+		return fmt.Errorf("decode digest: %w", err)
+	}
+	return nil
+}
+
 // newResumeSecret returns a secret and its hash.
-func newResumeSecret() (ResumeSecret, [32]byte) {
+func newResumeSecret() (ResumeSecret, Digest) {
 	var b [32]byte
 	rand.Read(b[:]) // never fails: https://pkg.go.dev/crypto/rand#Read
 	secret := ResumeSecret(base64.RawURLEncoding.EncodeToString(b[:]))
@@ -37,8 +66,8 @@ func (r Resume) accepts(secret ResumeSecret, tab string, at time.Time) bool {
 	sum := sha256.Sum256([]byte(secret))
 	current := subtle.ConstantTimeCompare(sum[:], r.Current[:]) == 1
 	previous := subtle.ConstantTimeCompare(sum[:], r.Previous[:]) == 1
-	return current && r.Current != [32]byte{} ||
-		previous && r.Previous != [32]byte{} && at.Before(r.PreviousUntil) && tab != "" && tab == r.Tab
+	return current && r.Current != (Digest{}) ||
+		previous && r.Previous != (Digest{}) && at.Before(r.PreviousUntil) && tab != "" && tab == r.Tab
 }
 
 // rotate replaces the used secret by a new one. The used one stays good for a

@@ -155,6 +155,20 @@ func (r *keyring) rotate(ctx context.Context) (string, error) {
 	return r.add(ctx)
 }
 
+// rotateAged makes a new signing key if the newest is older than age.
+func (r *keyring) rotateAged(ctx context.Context, age time.Duration) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.load(ctx); err != nil {
+		return false, err
+	}
+	if r.clock.Now().Sub(r.current.Load().signing.createdAt) <= age {
+		return false, nil
+	}
+	_, err := r.add(ctx)
+	return err == nil, err
+}
+
 // purge deletes the keys that verify nothing any more.
 func (r *keyring) purge(ctx context.Context) (int, error) {
 	r.mu.Lock()

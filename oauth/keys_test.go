@@ -369,3 +369,25 @@ func TestThumbprints(t *testing.T) {
 		t.Error("newJWK of a string = nil, want an error")
 	}
 }
+
+func TestAgedKeyIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, oauth.EdDSA)
+	const age = 90 * 24 * time.Hour
+	rotate := func() bool {
+		t.Helper()
+		rotated, err := w.RotateAgedKey(t.Context(), age)
+		if err != nil {
+			t.Fatalf("RotateAgedKey: %v", err)
+		}
+		return rotated
+	}
+	w.clock.advance(age)
+	if rotate() {
+		t.Error("a key of exactly this age was replaced, want it kept")
+	}
+	w.clock.advance(time.Millisecond)
+	if !rotate() || rotate() {
+		t.Error("an older key must be replaced, once")
+	}
+}

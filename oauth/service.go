@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -101,6 +102,17 @@ func (s *Service) RotateKey(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("rotate signing key: %w", err)
 	}
 	return id, nil
+}
+
+// RotateAgedKey rotates the signing key if it was made longer ago than age, and
+// reports whether it did. Several instances may call it: a key that another has
+// just made is young.
+func (s *Service) RotateAgedKey(ctx context.Context, age time.Duration) (bool, error) {
+	rotated, err := s.keys.rotateAged(ctx, age)
+	if err != nil {
+		return false, fmt.Errorf("rotate aged signing key: %w", err)
+	}
+	return rotated, nil
 }
 
 // JWKS returns the public keys that verify access tokens (RFC 7517), the signing one first.

@@ -39,7 +39,7 @@ type Limits struct {
 	Address       *limit.Limiter // calls per client network, before it is known who calls
 	Token         *limit.Limiter // calls per access token
 	Starts        *limit.Limiter // sessions started from customers' pages, per client network
-	Credentials   *limit.Guess   // wrong client credentials, per client network and per client
+	Credentials   *limit.Guess   // wrong client credentials, per client network
 	JoinTokens    *limit.Guess   // wrong join tokens, per client network
 	SessionTokens *limit.Guess   // wrong session tokens, per client network
 	AllTokens     *limit.Guess   // wrong session tokens of everybody together

@@ -47,9 +47,10 @@ type Log struct {
 
 // OAuth configures the authorisation server.
 type OAuth struct {
-	Issuer              string `yaml:"issuer" doc:"Issuer of the access tokens. Empty: baseUrl."`
-	SigningAlgorithm    string `yaml:"signingAlgorithm" doc:"How new signing keys sign: EdDSA, or RS256 for verifiers that know nothing newer."`
-	InvalidClientStatus int    `yaml:"invalidClientStatus" doc:"Status of invalid_client: 401 as in RFC 6749, or 400 for clients that expect it."`
+	Issuer              string        `yaml:"issuer" doc:"Issuer of the access tokens. Empty: baseUrl."`
+	SigningAlgorithm    string        `yaml:"signingAlgorithm" doc:"How new signing keys sign: EdDSA, or RS256 for verifiers that know nothing newer."`
+	KeyLifetime         time.Duration `yaml:"keyLifetime" doc:"Age at which the signing key is replaced; the old one verifies until its last token has expired. 0 = never."`
+	InvalidClientStatus int           `yaml:"invalidClientStatus" doc:"Status of invalid_client: 401 as in RFC 6749, or 400 for clients that expect it."`
 }
 
 // Join configures join tokens.
@@ -173,7 +174,7 @@ func Default() Config {
 		Listen: "127.0.0.1:8080",
 		Store:  "bolt:cobridge.db",
 		Log:    Log{Level: "info", Format: "text"},
-		OAuth:  OAuth{SigningAlgorithm: "EdDSA", InvalidClientStatus: 401},
+		OAuth:  OAuth{SigningAlgorithm: "EdDSA", KeyLifetime: 90 * day, InvalidClientStatus: 401},
 		Join:   Join{TokenLifetime: 15 * time.Minute},
 		Session: Session{
 			DefaultTimeout: 15 * time.Minute, NeverJoined: 20 * time.Minute, Grace: 2 * time.Minute, MaxDuration: 8 * time.Hour,

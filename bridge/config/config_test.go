@@ -77,6 +77,7 @@ func TestValidate(t *testing.T) {
 		{"log format", func(c *config.Config) { c.Log.Format = "xml" }, `log.format: "xml", want text or json`},
 		{"issuer", func(c *config.Config) { c.OAuth.Issuer = "me" }, `oauth.issuer: `},
 		{"algorithm", func(c *config.Config) { c.OAuth.SigningAlgorithm = "none" }, `oauth.signingAlgorithm: "none", want EdDSA or RS256`},
+		{"key lifetime", func(c *config.Config) { c.OAuth.KeyLifetime = time.Hour }, `oauth.keyLifetime: 1h, want 24h..3650d`},
 		{"status", func(c *config.Config) { c.OAuth.InvalidClientStatus = 403 }, `oauth.invalidClientStatus: 403, want 401 or 400`},
 		{"join tokens too short", func(c *config.Config) { c.Join.TokenLifetime = 9 * time.Second }, `join.tokenLifetime: 9s, want 10s..15m`},
 		{"join tokens too long", func(c *config.Config) { c.Join.TokenLifetime = 16 * time.Minute }, `join.tokenLifetime: 16m, want 10s..15m`},

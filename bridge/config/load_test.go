@@ -118,7 +118,7 @@ func values() map[string]struct {
 		"tls.certFile": {"c.pem", "c.pem"}, "tls.keyFile": {"k.pem", "k.pem"}, "tls.selfSigned": {"true", true},
 		"tls.names": {"a.example, b.example", []string{"a.example", "b.example"}}, "trustedProxies": {"10.0.0.0/8,192.0.2.1/32", []string{"10.0.0.0/8", "192.0.2.1/32"}},
 		"store": {"bolt:x.db", "bolt:x.db"}, "log.level": {"warn", "warn"}, "log.format": {"json", "json"},
-		"oauth.issuer": {"https://i.example", "https://i.example"}, "oauth.signingAlgorithm": {"RS256", "RS256"}, "oauth.invalidClientStatus": {"400", 400},
+		"oauth.issuer": {"https://i.example", "https://i.example"}, "oauth.signingAlgorithm": {"RS256", "RS256"}, "oauth.invalidClientStatus": {"400", 400}, "oauth.keyLifetime": {"30d", 30 * 24 * time.Hour},
 		"join.tokenLifetime": {"90s", 90 * time.Second}, "session.defaultTimeout": {"20m", 20 * time.Minute}, "session.neverJoined": {"30m", 30 * time.Minute},
 		"session.grace": {"60s", time.Minute}, "session.maxDuration": {"1d", 24 * time.Hour}, "session.oneSessionPerAgent": {"false", false},
 		"session.maxViewers": {"7", 7}, "retention.history": {"1d12h", 36 * time.Hour}, "retention.conversations": {"48h", 48 * time.Hour},

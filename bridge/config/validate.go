@@ -48,6 +48,9 @@ func (c Config) check(found *problems) {
 		}
 	}
 	oneOf(found, "oauth.signingAlgorithm", c.OAuth.SigningAlgorithm, "EdDSA", "RS256")
+	if c.OAuth.KeyLifetime != 0 {
+		within(found, "oauth.keyLifetime", c.OAuth.KeyLifetime, day, 3650*day)
+	}
 	if s := c.OAuth.InvalidClientStatus; s != 400 && s != 401 {
 		found.add("oauth.invalidClientStatus", "%d, want 401 or 400", s)
 	}
