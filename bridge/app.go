@@ -108,7 +108,7 @@ func (a *App) build(ctx context.Context, o Options) error {
 	if err := a.seed(ctx, a.cfg.Organisations); err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
-	return a.mount(o)
+	return a.mount(o) //nolint:contextcheck // an error handler has the context of its request
 }
 
 // mount builds the HTTP side.

@@ -98,7 +98,7 @@ func (h *house) do(req *http.Request) (int, []byte) {
 	if err != nil {
 		h.t.Fatalf("%s %s: %v", req.Method, req.URL.Path, err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		h.t.Fatalf("%s %s: read: %v", req.Method, req.URL.Path, err)

@@ -35,7 +35,8 @@ func (a *App) demoToken(ctx context.Context, role cobrowse.Role) (cobrowse.JoinT
 	started, err := a.cobrowse.Start(ctx, cobrowse.StartRequest{
 		OrgID: config.DemoOrgID, ClientID: config.DemoClientID, ConversationID: config.DemoClickConversationID, AllowRemoteControl: true,
 		Participants: []cobrowse.Invite{
-			{Role: cobrowse.RoleCustomer, Name: "Chris Customer"}, {Role: cobrowse.RoleAgent, UserID: config.DemoAgentID},
+			{Role: cobrowse.RoleCustomer, Name: "Chris Customer"},
+			{Role: cobrowse.RoleAgent, UserID: config.DemoAgentID},
 			{Role: cobrowse.RoleSupervisor, UserID: config.DemoSupervisorID},
 		},
 	})

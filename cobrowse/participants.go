@@ -57,7 +57,7 @@ func (s *Service) AddParticipant(ctx context.Context, org conversations.OrgID, i
 		if !d.Session.Live() {
 			return endedConflict(id)
 		}
-		if _, err := s.admit(d, p); err != nil {
+		if err := s.admit(d, p); err != nil {
 			return err
 		}
 		return noteTokenIssueIfIdle(d)
@@ -129,26 +129,26 @@ func (s *Service) newcomerTo(ctx context.Context, c conversations.Conversation, 
 	return Participant{ID: ParticipantID(in.UserID), UserID: in.UserID, Role: in.Role, Name: name, State: ParticipantInvited}, nil
 }
 
-// admit adds p to the session of d and returns its index.
-func (s *Service) admit(d *decision, p Participant) (int, error) {
+// admit adds p to the session of d.
+func (s *Service) admit(d *decision, p Participant) error {
 	session := &d.Session
 	viewers := 0
 	for _, other := range session.Participants {
 		switch {
 		case other.Removed:
 		case other.ID == p.ID:
-			return 0, sessionConflict(session.ID, DetailParticipant, "The session has this participant.")
+			return sessionConflict(session.ID, DetailParticipant, "The session has this participant.")
 		case p.Role == RoleAgent && other.Role == RoleAgent:
-			return 0, sessionConflict(session.ID, DetailParticipant, "The session has an agent.")
+			return sessionConflict(session.ID, DetailParticipant, "The session has an agent.")
 		case other.ID != session.Sharer():
 			viewers++
 		}
 	}
 	if p.Role == RoleCustomer {
-		return 0, sessionConflict(session.ID, DetailCustomerLate, "A customer takes part from the start or not at all.")
+		return sessionConflict(session.ID, DetailCustomerLate, "A customer takes part from the start or not at all.")
 	}
 	if viewers >= s.rules.MaxViewers {
-		return 0, sessionConflict(session.ID, DetailViewersLimit, "The session has as many viewers as are allowed.")
+		return sessionConflict(session.ID, DetailViewersLimit, "The session has as many viewers as are allowed.")
 	}
 	i := slices.IndexFunc(session.Participants, func(old Participant) bool { return old.ID == p.ID })
 	if i < 0 {
@@ -159,7 +159,7 @@ func (s *Service) admit(d *decision, p Participant) (int, error) {
 		session.Participants[i] = p
 	}
 	d.event(EventParticipantAdded, i)
-	return i, nil
+	return nil
 }
 
 // RemoveParticipant disconnects a participant for good; without the sharer there
@@ -276,7 +276,7 @@ func (s *Service) attach(d *decision, conversation conversations.ID, p Participa
 		return sessionConflict(session.ID, DetailAttached, "The session belongs to another conversation.")
 	}
 	if old, ok := session.Participant(p.ID); !ok || old.Role != p.Role {
-		if _, err := s.admit(d, p); err != nil {
+		if err := s.admit(d, p); err != nil {
 			return err
 		}
 	}

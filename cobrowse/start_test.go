@@ -85,7 +85,10 @@ func TestStartFieldRules(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	_, err := h.Start(t.Context(), cobrowse.StartRequest{OrgID: org, Timeout: 90 * time.Second, Participants: []cobrowse.Invite{
-		{UserID: ann, Role: cobrowse.RoleAgent}, {UserID: ann, Role: "boss"}, {Role: cobrowse.RoleSupervisor}, {UserID: ben, Role: cobrowse.RoleCustomer},
+		{UserID: ann, Role: cobrowse.RoleAgent},
+		{UserID: ann, Role: "boss"},
+		{Role: cobrowse.RoleSupervisor},
+		{UserID: ben, Role: cobrowse.RoleCustomer},
 		{UserID: ben, Role: cobrowse.RoleAgent},
 	}})
 	e, ok := errors.AsType[*cobridge.Error](err)

@@ -50,13 +50,10 @@ func TestKilledInTheMiddle(t *testing.T) {
 	h.start("127.0.0.1:0")
 	for round := range crashRounds {
 		conversation := h.conversation()
-		switch {
-		case round == crashRounds/3 || round == 2*crashRounds/3:
+		if round == crashRounds/3 || round == 2*crashRounds/3 {
 			h.raceAndKill(conversation)
-			h.race(conversation) // the race is decided, or is now
-		default:
-			h.race(conversation)
 		}
+		h.race(conversation) // after the crash it is decided, or is now
 		switch round % 10 {
 		case 4:
 			h.end(h.owner[conversation])
