@@ -76,10 +76,15 @@ func startChrome(t *testing.T) *chrome {
 	var reading sync.WaitGroup
 	t.Cleanup(func() {
 		if b.conn != nil {
-			_ = b.conn.Close()
+			// Asked to close, it takes its children along.
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			_ = b.call(ctx, "", "Browser.close", struct{}{}, nil)
+			cancel()
 			reading.Wait()
+			_ = b.conn.Close()
+		} else {
+			_ = cmd.Process.Kill()
 		}
-		_ = cmd.Process.Kill()
 		<-drained
 		_ = cmd.Wait()
 		_ = os.RemoveAll(dir)
@@ -167,6 +172,12 @@ func (b *chrome) person(t *testing.T) *profile {
 	if err := b.call(t.Context(), "", "Target.createBrowserContext", struct{}{}, &created); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		// Else its pages would go on trying to connect.
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = b.call(ctx, "", "Target.disposeBrowserContext", map[string]any{"browserContextId": created.ID}, nil)
+	})
 	return &profile{t: t, browser: b, context: created.ID}
 }
 
