@@ -42,8 +42,9 @@ type result struct {
 
 func (r *result) ratio() float64 { return median(r.ratios) }
 
-// guess is how many requests a second are prepared for before anything is known.
-const guess = 12000
+// guess is how many requests a second are prepared for before anything is known; a
+// warm-up that runs out of them is just shorter.
+const guess = 6000
 
 // measure runs the rounds of a row in pairs, of which every second one starts
 // with the floor, so that a drift of the machine favours neither.

@@ -76,18 +76,14 @@ func compile(document []byte) (map[string]*jsonschema.Schema, error) {
 // breaks rules fails with CodeConstraintValidation and one Detail per problem;
 // otherwise it fails as web.Decode does.
 func (a *api) decode(c *fiber.Ctx, schema string, v any) error {
-	var raw json.RawMessage
-	if err := web.Decode(c, &raw); err != nil {
+	// Numbers become float64 on purpose: all of ours are small, and an exact 1e999999 costs megabytes.
+	var instance map[string]any
+	if err := web.Decode(c, &instance); err != nil {
 		return err
 	}
 	compiled, err := a.schemas.load()
 	if err != nil {
 		return err
-	}
-	// Numbers become float64 on purpose: all of ours are small, and an exact 1e999999 costs megabytes.
-	var instance any
-	if err := json.Unmarshal(raw, &instance); err != nil {
-		return unreadable()
 	}
 	if err := compiled[schema].Validate(instance); err != nil {
 		failed, ok := errors.AsType[*jsonschema.ValidationError](err)
@@ -97,7 +93,7 @@ func (a *api) decode(c *fiber.Ctx, schema string, v any) error {
 		return brokenRules(failed, instance)
 	}
 	// A name in another case gets past the schema and not past this.
-	if err := json.Unmarshal(raw, v); err != nil {
+	if err := json.Unmarshal(c.Request().Body(), v); err != nil {
 		return unreadable()
 	}
 	return nil
