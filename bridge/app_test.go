@@ -305,6 +305,21 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
+// TestAttachedData waits until the conversation tells of its session.
+func TestAttachedData(t *testing.T) {
+	t.Parallel()
+	h := serve(t, filepath.Join(t.TempDir(), "store.db"), io.Discard)
+	_, token := h.token(config.DemoClientSecret)
+	_, data := h.call(http.MethodPost, "/api/v2/cobrowse/sessions", token, createBody)
+	want := `"CoBrowseSessionId":"` + decode[sessionBody](t, data).ID + `"`
+	for begin := time.Now(); !bytes.Contains(data, []byte(want)); {
+		if time.Since(begin) > 30*time.Second {
+			t.Fatalf("conversation = %s, want %s", data, want)
+		}
+		_, data = h.call(http.MethodGet, "/api/v2/conversations/"+config.DemoConversationID, token, "")
+	}
+}
+
 // TestStopAtOnce stops a service that has hardly begun to serve.
 func TestStopAtOnce(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/cobridge/cobridge/cobrowse"
 )
 
 // purgeInterval is how often what is past its retention is forgotten.
@@ -19,7 +21,7 @@ const purgeInterval = 10 * time.Minute
 // applications that are used through Transport.
 func (a *App) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	errs := make(chan error, 3)
+	errs := make(chan error, 4)
 	listening := make(chan struct{})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -34,6 +36,15 @@ func (a *App) Run(ctx context.Context) error {
 	work("sessions", a.cobrowse.Run)
 	work("streams", func(ctx context.Context) error { return a.hub.Run(ctx, func() { close(listening) }) })
 	work("purge", a.purge)
+	work("attached data", func(ctx context.Context) error {
+		return a.store.Follow(ctx, "attached-data", nil, func(ctx context.Context, e cobrowse.Event) error {
+			err := a.cobrowse.AttachData(ctx, e)
+			if err != nil && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "writing attached data failed", "sessionId", string(e.SessionID), "conversationId", string(e.ConversationID), "err", err)
+			}
+			return err
+		})
+	})
 	select {
 	case <-listening:
 		a.ready.Store(true)
