@@ -3,14 +3,19 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge"
 	"github.com/cobridge/cobridge/bridge/config"
 )
@@ -25,14 +30,20 @@ have open: stop the service first.`
 	return cmd
 }
 
-// onStore adds the flags that find the store, and returns what opens it for fn.
-func onStore(cmd *cobra.Command, c console) func(ctx context.Context, fn func(*bridge.App, config.Config) error) error {
+// onStore adds the flags that find the store, and returns what opens it for fn. A
+// store that is not there is made only if mayCreate allows it: whoever looks in the
+// wrong place shall hear of it, and not find an empty store.
+func onStore(cmd *cobra.Command, c console, mayCreate func(config.Config) bool) func(ctx context.Context, fn func(*bridge.App, config.Config) error) error {
 	load := withConfig(cmd, c)
 	cmd.Flags().VisitAll(hideUnless("config", "store"))
 	return func(ctx context.Context, fn func(*bridge.App, config.Config) error) error {
 		cfg, err := load()
 		if err != nil {
 			return err
+		}
+		path := strings.TrimPrefix(cfg.Store, "bolt:")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !mayCreate(cfg) {
+			return fmt.Errorf("there is no store %s: give the --config or --store that the service runs with", path)
 		}
 		if cfg.BaseURL == "" {
 			cfg.BaseURL = "http://localhost" // nothing made here depends on it
@@ -49,6 +60,9 @@ func onStore(cmd *cobra.Command, c console) func(ctx context.Context, fn func(*b
 	}
 }
 
+// onlyThere is for commands that have nothing to do in a new store.
+func onlyThere(config.Config) bool { return false }
+
 func newClientCreate(c console) *cobra.Command {
 	var o struct {
 		org    string
@@ -57,9 +71,15 @@ func newClientCreate(c console) *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use: "create --org ID --name NAME --scope SCOPE...", Short: "Create a client and print its secret, once", Args: cobra.NoArgs,
+		Long: `Create a client and print its secret, once. Its organisation must stand in the configuration file.
+
+Scopes are, among others, cobrowse:session:read, cobrowse:session:write, conversations:read,
+conversations:write and user:read; GET /api/v2/oauth/scopes of a running service lists all of them.`,
 		Example: "  cobridge client create --org 7b0c1f0e-58a4-4d0c-9a55-6f2f3f1c0a01 --name CRM --scope cobrowse:session:write --scope cobrowse:session:read",
 	}
-	with := onStore(cmd, c)
+	with := onStore(cmd, c, func(cfg config.Config) bool {
+		return slices.ContainsFunc(cfg.Organisations, func(org config.Organisation) bool { return org.ID == o.org })
+	})
 	flags := cmd.Flags()
 	flags.StringVar(&o.org, "org", "", "organisation that it belongs to")
 	flags.StringVar(&o.client.ID, "id", "", "its id (default: a new UUID)")
@@ -73,6 +93,9 @@ func newClientCreate(c console) *cobra.Command {
 	cmd.RunE = action(func(ctx context.Context, _ []string) error {
 		return with(ctx, func(app *bridge.App, _ config.Config) error {
 			made, err := app.AddClient(ctx, o.org, o.client)
+			if cobridge.CodeOf(err) == cobridge.CodeNotFound {
+				return fmt.Errorf("%w Organisations stand in the configuration file: give --config", err)
+			}
 			if err != nil {
 				return err
 			}
@@ -95,7 +118,7 @@ func newClientList(c console) *cobra.Command {
 	var org string
 	var asJSON bool
 	cmd := &cobra.Command{Use: "list", Short: "List clients", Args: cobra.NoArgs}
-	with := onStore(cmd, c)
+	with := onStore(cmd, c, onlyThere)
 	cmd.Flags().StringVar(&org, "org", "", "only those of this organisation")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = action(func(ctx context.Context, _ []string) error {
@@ -119,10 +142,11 @@ func newClientList(c console) *cobra.Command {
 			if asJSON {
 				return printJSON(c, rows)
 			}
-			return printTable(c, "ID\tORGANISATION\tNAME\tSTATE\tLIFETIME\tSCOPES", func(w *tabwriter.Writer) {
+			return printTable(c, "ID\tORGANISATION\tNAME\tSTATE\tLIFETIME\tSCOPES", func(w *tabwriter.Writer) error {
 				for _, r := range rows {
 					_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%ds\t%s\n", r.ID, r.OrgID, r.Name, r.State, r.Lifetime, strings.Join(r.Scopes, " "))
 				}
+				return nil
 			})
 		})
 	})
@@ -133,7 +157,7 @@ func newClientRotate(c console) *cobra.Command {
 	var overlap time.Duration
 	var asJSON bool
 	cmd := &cobra.Command{Use: "rotate ID", Short: "Give a client a new secret and print it, once", Args: cobra.ExactArgs(1)}
-	with := onStore(cmd, c)
+	with := onStore(cmd, c, onlyThere)
 	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "how long the current secret goes on working")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = action(func(ctx context.Context, args []string) error {
@@ -153,7 +177,7 @@ func newClientRotate(c console) *cobra.Command {
 
 func newClientDelete(c console) *cobra.Command {
 	cmd := &cobra.Command{Use: "delete ID", Short: "Delete a client; its access tokens are dead at once", Args: cobra.ExactArgs(1)}
-	with := onStore(cmd, c)
+	with := onStore(cmd, c, onlyThere)
 	cmd.RunE = action(func(ctx context.Context, args []string) error {
 		return with(ctx, func(app *bridge.App, cfg config.Config) error {
 			if err := notConfigured(cfg, args[0]); err != nil {
@@ -188,9 +212,12 @@ func printJSON(c console, value any) error {
 	return encoder.Encode(value)
 }
 
-func printTable(c console, head string, rows func(*tabwriter.Writer)) error {
+// printTable prints a table whose rows could all be written, else nothing.
+func printTable(c console, head string, rows func(*tabwriter.Writer) error) error {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, head) // kept until Flush, which reports what failed
-	rows(w)
+	if err := rows(w); err != nil {
+		return err
+	}
 	return w.Flush()
 }

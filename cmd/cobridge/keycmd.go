@@ -16,7 +16,7 @@ func newKey(c console) *cobra.Command {
 		Long: `Replace the key that signs access tokens. Tokens that the old one signed stay good until they expire;
 the running service does the same by itself when the key reaches oauth.keyLifetime.`,
 	}
-	with := onStore(rotate, c)
+	with := onStore(rotate, c, onlyThere)
 	rotate.RunE = action(func(ctx context.Context, _ []string) error {
 		return with(ctx, func(app *bridge.App, _ config.Config) error {
 			id, err := app.OAuth().RotateKey(ctx)

@@ -53,7 +53,7 @@ func (f failure) Unwrap() error { return f.error }
 func run(ctx context.Context, args []string, c console) int {
 	root := newRoot(c) //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
@@ -67,6 +67,11 @@ func run(ctx context.Context, args []string, c console) int {
 	_, _ = fmt.Fprintln(c.err, "cobridge:", err)
 	if _, ok := errors.AsType[failure](err); ok {
 		return exitFailed
+	}
+	if cmd.HasSubCommands() {
+		_, _ = fmt.Fprintf(c.err, "See: %s --help\n", cmd.CommandPath())
+	} else {
+		_, _ = fmt.Fprintf(c.err, "Usage: %s\nSee: %s --help\n", cmd.UseLine(), cmd.CommandPath())
 	}
 	return exitUsage
 }

@@ -173,6 +173,9 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"session", "show"}, 2, "accepts 1 arg(s)"},
 		{[]string{"session", "end"}, 2, "requires at least 1 arg(s)"},
 		{[]string{"session", "token", "a"}, 2, "accepts 2 arg(s)"},
+		{[]string{"session", "token", "a"}, 2, "Usage: cobridge session token SESSION PARTICIPANT"},
+		{[]string{"session", "fly"}, 2, "See: cobridge session --help"},
+		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", file, "--url", "http://127.0.0.1:1"}, 1, "connection refused"},
 		{[]string{"session", "list"}, 2, "which OAuth client?"},
 		{[]string{"session", "list", "--client-id", "x"}, 2, "no client secret"},
 		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", "/nowhere/secret"}, 1, "read client secret"},
@@ -223,7 +226,7 @@ func TestClientCommands(t *testing.T) {
 	}
 	do("create", "--org", orgID, "--name", "Again", "--scope", "users", "--id", made.ClientID).want(t, 1, "", "request.conflict")
 	do("create", "--org", orgID, "--name", "Text", "--scope", "users", "--id", "text").want(t, 0, "cannot be shown again", "")
-	do("create", "--org", "7b0c1f0e-58a4-4d0c-9a55-6f2f3f1c0aff", "--name", "Lost", "--scope", "users").want(t, 1, "", "not.found")
+	do("create", "--org", "7b0c1f0e-58a4-4d0c-9a55-6f2f3f1c0aff", "--name", "Lost", "--scope", "users").want(t, 1, "", "Organisations stand in the configuration file")
 	do("create", "--org", orgID, "--name", "Wrong", "--scope", "everything").want(t, 1, "", "constraint.validation")
 
 	list := do("list")
@@ -245,6 +248,24 @@ func TestClientCommands(t *testing.T) {
 	do("delete", "configured").want(t, 1, "", "stands in the configuration file")
 	do("delete", made.ClientID).want(t, 0, "deleted "+made.ClientID, "")
 	do("delete", made.ClientID).want(t, 1, "", "not.found")
+}
+
+// Who looks in the wrong place hears of it, and finds no empty store there.
+func TestNoStoreByAccident(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "none", "cobridge.db")
+	for _, args := range [][]string{
+		{"client", "list"},
+		{"client", "rotate", "a"},
+		{"client", "delete", "a"},
+		{"client", "create", "--org", orgID, "--name", "CRM", "--scope", "users"},
+		{"key", "rotate"},
+	} {
+		cli(t, nil, "", append(args, "--store", "bolt:"+path)...).want(t, 1, "", "there is no store "+path)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err == nil {
+		t.Error("a store was made")
+	}
 }
 
 // The store belongs to one process; serve refuses what the demo leaves in it.

@@ -43,16 +43,15 @@ func newSession(c console) *cobra.Command {
 			}
 			return nil
 		}
-		var failed error
-		err = printTable(c, "ID\tSTATE\tCREATED\tCONVERSATION\tPARTICIPANTS", func(w *tabwriter.Writer) {
+		return printTable(c, "ID\tSTATE\tCREATED\tCONVERSATION\tPARTICIPANTS", func(w *tabwriter.Writer) error {
 			for session, err := range api.AllSessions(ctx, query) {
-				if failed = err; err != nil {
-					return
+				if err != nil {
+					return err
 				}
 				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", session.ID, session.State, session.DateCreated.Format(time.RFC3339), session.ConversationID, people(session))
 			}
+			return nil
 		})
-		return errors.Join(failed, err)
 	})
 
 	show := &cobra.Command{Use: "show ID", Short: "Print a session as JSON", Args: cobra.ExactArgs(1)}
