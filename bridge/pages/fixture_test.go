@@ -215,9 +215,9 @@ func heading(a answer) string {
 // proxy stands between browser and service, and can be a broken network.
 type proxy struct {
 	listener net.Listener
-	target   string
 
 	mu     sync.Mutex
+	target string
 	broken bool
 	open   map[net.Conn]struct{}
 }
@@ -248,6 +248,13 @@ func newProxy(t *testing.T) *proxy {
 }
 
 func (p *proxy) base() string { return "http://" + p.listener.Addr().String() }
+
+// lead says where connections go; before, they are cut.
+func (p *proxy) lead(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
 
 // breakdown cuts all connections and, until it is over, each new one.
 func (p *proxy) breakdown(on bool) {
