@@ -66,7 +66,7 @@ func Open(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	}
 	store, err := bolt.Open(ctx, bolt.Config{Path: path, Log: a.log, Clock: o.Clock, OnCommit: a.metrics.committed})
 	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, err // says which store
 	}
 	a.store = store
 	if err := a.build(ctx, o); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/conversations"
 )
 
@@ -16,7 +17,10 @@ func (s *Service) Record(ctx context.Context, org conversations.OrgID, id Sessio
 		return Session{}, err
 	}
 	if session.Live() {
-		return Session{}, sessionNotFound(id)
+		return Session{}, &cobridge.Error{
+			Code: cobridge.CodeNotFound, Message: "The cobrowse session has not ended, so there is no record of it yet.",
+			Params: map[string]string{"sessionId": string(id)}, EntityID: string(id), EntityName: EntitySession,
+		}
 	}
 	return session, nil
 }

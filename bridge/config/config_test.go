@@ -234,6 +234,7 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	quiet := config.Default()
 	quiet.BaseURL, quiet.ViewerBaseURL = "http://127.0.0.1:8080", "http://localhost:8080"
+	quiet.Organisations = []config.Organisation{{}}
 	if got := quiet.Warnings(); len(got) > 0 {
 		t.Fatalf("warnings = %q, want none", got)
 	}
@@ -241,6 +242,7 @@ func TestWarnings(t *testing.T) {
 		change func(*config.Config)
 		want   string
 	}{
+		"no organisation":          {func(c *config.Config) { c.Organisations = nil }, "organisations is empty"},
 		"no viewer origin":         {func(c *config.Config) { c.ViewerBaseURL = "" }, "viewerBaseUrl is not set"},
 		"the same origin":          {func(c *config.Config) { c.BaseURL, c.ViewerBaseURL = "https://a.example/x", "https://A.example:443" }, "origin of the API"},
 		"plain http":               {func(c *config.Config) { c.BaseURL = "http://a.example" }, "plain http"},

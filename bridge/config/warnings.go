@@ -31,6 +31,9 @@ func (c Config) Warnings() []string {
 			all = append(all, "adminListen is not set: /metrics is as public as the API.")
 		}
 	}
+	if len(c.Organisations) == 0 {
+		all = append(all, "organisations is empty: nobody can use the service, unless its store has some from an earlier start.")
+	}
 	if c.TLS.SelfSigned && !c.Demo {
 		all = append(all, "tls.selfSigned is for tests and first steps: browsers warn of such certificates.")
 	}

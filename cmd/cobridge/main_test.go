@@ -266,6 +266,8 @@ func TestNoStoreByAccident(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(path)); err == nil {
 		t.Error("a store was made")
 	}
+	junk := writeFile(t, t.TempDir(), "junk.db", strings.Repeat("junk", 1250))
+	cli(t, nil, "", "client", "list", "--store", "bolt:"+junk).want(t, 1, "", junk)
 }
 
 // The store belongs to one process; serve refuses what the demo leaves in it.

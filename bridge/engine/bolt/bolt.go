@@ -105,6 +105,7 @@ func open(ctx context.Context, cfg Config, options bbolt.Options) (*Store, error
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	_, missing := os.Stat(cfg.Path)
 	if err := s.load(ctx, cfg.Path, &options); err != nil {
 		if s.db != nil {
 			err = errors.Join(err, s.closeFile())
@@ -113,6 +114,9 @@ func open(ctx context.Context, cfg Config, options bbolt.Options) (*Store, error
 	}
 	s.closeOnce = sync.OnceValue(s.close)
 	s.writer.Go(s.write)
+	if errors.Is(missing, fs.ErrNotExist) {
+		s.log.InfoContext(ctx, "new store made", "path", cfg.Path)
+	}
 	s.log.InfoContext(ctx, "store opened", "path", cfg.Path, "liveSessions", s.counts.live.Load())
 	return s, nil
 }
@@ -150,11 +154,11 @@ func openFile(path string, options *bbolt.Options) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, options)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("open store %s: it is in use by another process; a store belongs to one process at a time: %w", path, err)
+		return nil, fmt.Errorf("open store %s: it is in use by another process, stop that first; a store belongs to one process at a time: %w", path, err)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return nil, damaged(path, err)
 	case err != nil:
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	return db, nil
 }
