@@ -242,7 +242,7 @@ func (s *Service) VisitPage(ctx context.Context, id SessionID, participant Parti
 			return nil
 		}
 		session.leavePage(d.now)
-		if address != "" && len(session.Pages) < maxPages {
+		if address != "" && session.remembers(address, title) {
 			session.Pages = append(session.Pages, PageVisit{URL: address, Title: title, EnteredAt: d.now})
 		}
 		d.event(EventPageVisited, i)

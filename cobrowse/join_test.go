@@ -2,6 +2,7 @@ package cobrowse_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -186,6 +187,27 @@ func TestResumeSecretRotates(t *testing.T) {
 	wantCode(t, "unknown session", err, cobridge.CodeResumeInvalid)
 }
 
+// A replaced secret that is used again and again does not live longer for it.
+func TestReplacedSecretDiesAfterAMinute(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.start(t, agentAndSupervisor).Session
+	first := h.connect(t, s, cobrowse.ParticipantID(ben)).Secret
+	resume := func(secret cobrowse.ResumeSecret) error {
+		_, err := h.Connect(t.Context(), cobrowse.ConnectRequest{SessionID: s.ID, ParticipantID: cobrowse.ParticipantID(ben), Secret: secret, Tab: "tab"})
+		return err
+	}
+	if err := resume(first); err != nil {
+		t.Fatalf("resume: %v", err)
+	}
+	h.clock.advance(50 * time.Second)
+	if err := resume(first); err != nil {
+		t.Fatalf("replaced secret within a minute: %v", err)
+	}
+	h.clock.advance(10 * time.Second)
+	wantCode(t, "secret that was replaced a minute ago", resume(first), cobridge.CodeResumeInvalid)
+}
+
 func TestAgentIsInOneSession(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -263,6 +285,32 @@ func TestLeave(t *testing.T) {
 		if back := h.connect(t, s, joined.Participant.ID); back.Participant.State != cobrowse.ParticipantJoined {
 			t.Errorf("a supervisor who came back is %s, want joined", back.Participant.State)
 		}
+	}
+}
+
+// A customer's page is not trusted: however many long addresses it names, the
+// record stays small, because each change writes all of it.
+func TestPagesOfASessionAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.start(t, agentAndSupervisor).Session
+	sharer := h.connect(t, s, cobrowse.ParticipantID(ann)).Participant
+	for i := range 100 {
+		address := fmt.Sprintf("https://shop.example/%d/%s", i, strings.Repeat("x", 2000))
+		if err := h.VisitPage(t.Context(), s.ID, sharer.ID, sharer.Connection.Number, address, strings.Repeat("ü", 256)); err != nil {
+			t.Fatalf("page %d: %v", i, err)
+		}
+	}
+	size := 0
+	pages := h.look(t, s.ID).Pages
+	for _, p := range pages {
+		size += len(p.URL) + len(p.Title)
+	}
+	if len(pages) < 10 || size > 64<<10 {
+		t.Errorf("%d pages with %d bytes are kept, want at least 10 and at most 64 KiB", len(pages), size)
+	}
+	if !pages[len(pages)-1].LeftAt.After(time.Time{}) {
+		t.Error("the last page that is kept counts as shown, want it left")
 	}
 }
 

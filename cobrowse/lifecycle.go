@@ -113,9 +113,22 @@ func (s *Session) unlink(i int, at time.Time) {
 	}
 }
 
-// maxPages bounds what one session remembers; a visitor who opens more pages is
-// shown with the first ones.
-const maxPages = 500
+// Bounds of what one session remembers; a visitor who opens more pages is shown
+// with the first ones. The bytes are those of addresses and titles: each change of
+// a session writes all of them, and a customer's page may name what it likes.
+const (
+	maxPages     = 500
+	maxPagesSize = 64 << 10
+)
+
+// remembers reports whether there is room for another page.
+func (s *Session) remembers(address, title string) bool {
+	size := len(address) + len(title)
+	for _, p := range s.Pages {
+		size += len(p.URL) + len(p.Title)
+	}
+	return len(s.Pages) < maxPages && size <= maxPagesSize
+}
 
 func (s *Session) leavePage(at time.Time) {
 	if n := len(s.Pages); n > 0 && s.Pages[n-1].LeftAt.IsZero() {

@@ -71,10 +71,15 @@ func (r Resume) accepts(secret ResumeSecret, tab string, at time.Time) bool {
 }
 
 // rotate replaces the used secret by a new one. The used one stays good for a
-// minute in the same tab, or until the new one is used.
+// minute in the same tab, or until the new one is used. One that was replaced
+// before has what is left of its minute: using it again does not prolong it.
 func (r Resume) rotate(used ResumeSecret, tab string, at time.Time) (Resume, ResumeSecret) {
 	secret, hash := newResumeSecret()
-	return Resume{Current: hash, Previous: sha256.Sum256([]byte(used)), PreviousUntil: at.Add(resumeOverlap), Tab: tab}, secret
+	next := Resume{Current: hash, Previous: sha256.Sum256([]byte(used)), PreviousUntil: at.Add(resumeOverlap), Tab: tab}
+	if next.Previous == r.Previous {
+		next.PreviousUntil = r.PreviousUntil
+	}
+	return next, secret
 }
 
 // firstResume returns the state after a join token was redeemed in a tab.
