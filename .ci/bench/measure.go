@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -69,15 +70,15 @@ func (h *harness) measure(ctx context.Context, r row, s *service) (*result, erro
 		out.check = nil
 	}
 	pair := []*side{&out.service, &out.floor}
-	for _, side := range pair {
-		if err := out.round(ctx, side, h.warm, guess); err != nil {
+	for i, side := range pair {
+		if err := out.round(ctx, side, pair[1-i], h.warm, guess); err != nil {
 			return nil, err
 		}
 	}
 	for range h.rounds {
-		for _, side := range pair {
+		for i, side := range pair {
 			// Rounds of one side differ by some per cent; a fifth more is enough.
-			if err := out.round(ctx, side, h.lasts, 1.2*side.rates[len(side.rates)-1]); err != nil {
+			if err := out.round(ctx, side, pair[1-i], h.lasts, 1.2*side.rates[len(side.rates)-1]); err != nil {
 				return nil, err
 			}
 		}
@@ -103,8 +104,14 @@ func (h *harness) measure(ctx context.Context, r row, s *service) (*result, erro
 	return out, nil
 }
 
-// round runs one round of one side. The first one of a side is its warm-up.
-func (r *result) round(ctx context.Context, s *side, lasts time.Duration, rate float64) error {
+// round runs one round of one side. The first one of a side is its warm-up. The
+// other side is halted meanwhile, so that what it still has to do after its own
+// rounds, such as what follows a create in the background, disturbs nobody else's.
+func (r *result) round(ctx context.Context, s, other *side, lasts time.Duration, rate float64) (err error) {
+	if err := syscall.Kill(other.pid, syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("halt the other side: %w", err)
+	}
+	defer func() { err = errors.Join(err, syscall.Kill(other.pid, syscall.SIGCONT)) }()
 	requests, err := s.make(ctx, s.addr, lasts, rate)
 	if err != nil {
 		return err

@@ -196,7 +196,8 @@ func (s *service) liveSessions(ctx context.Context) (int, error) {
 }
 
 // storedBytes looks into the store of a service that was stopped for how many
-// bytes a session takes there: every key and value that names it.
+// bytes a session takes there: every key and value that names it, except the
+// conversation, to which its id is attached later.
 func storedBytes(dir, id string) (int, error) {
 	var file string
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
@@ -215,7 +216,10 @@ func storedBytes(dir, id string) (int, error) {
 	defer func() { _ = db.Close() }() // it was only read
 	size := 0
 	err = db.View(func(tx *bbolt.Tx) error {
-		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			if bytes.HasPrefix(name, []byte("conversation")) {
+				return nil
+			}
 			return b.ForEach(func(key, value []byte) error {
 				if bytes.Contains(key, []byte(id)) || bytes.Contains(value, []byte(id)) {
 					size += len(key) + len(value)
