@@ -105,6 +105,9 @@ func (a *App) build(ctx context.Context, o Options) error {
 			a.log.ErrorContext(ctx, "ending the session of an ended conversation failed", "conversationId", string(id), "err", err)
 		}
 	})
+	if err := a.cobrowse.Recover(ctx); err != nil {
+		return fmt.Errorf("recover sessions: %w", err)
+	}
 	if err := a.seed(ctx, a.cfg.Organisations); err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
@@ -135,7 +138,7 @@ func (a *App) mount(o Options) error {
 	})
 	a.hub = stream.New(stream.Config{
 		Service: a.cobrowse, Events: a.store, Deployments: a.store, Clock: a.clock, Log: a.log,
-		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Limits: stream.Limits{SocketsPerNetwork: a.cfg.Limits.StreamsPerAddress}, Metrics: a.metrics.stream(),
+		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Grace: a.cfg.Session.Grace, Limits: stream.Limits{SocketsPerNetwork: a.cfg.Limits.StreamsPerAddress}, Metrics: a.metrics.stream(),
 	})
 	p, err := pages.New(pages.Config{Service: a.cobrowse, ViewerBaseURL: a.cfg.ViewerBaseURL, Log: a.log})
 	if err != nil {
@@ -225,6 +228,21 @@ func (a *App) Cobrowse() *cobrowse.Service { return a.cobrowse }
 
 // Directory returns the local directory.
 func (a *App) Directory() *conversations.Local { return a.directory }
+
+// Routes returns every route of the main listener as "METHOD /path/{parameter}".
+func (a *App) Routes() []string {
+	var routes []string
+	for _, r := range a.fiber.GetRoutes(true) { // without middleware
+		segments := strings.Split(r.Path, "/")
+		for i, segment := range segments {
+			if name, ok := strings.CutPrefix(segment, ":"); ok {
+				segments[i] = "{" + name + "}"
+			}
+		}
+		routes = append(routes, r.Method+" "+strings.Join(segments, "/"))
+	}
+	return routes
+}
 
 var _ io.Closer = (*App)(nil)
 

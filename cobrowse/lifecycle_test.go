@@ -383,3 +383,35 @@ func TestSessionTokenRests(t *testing.T) {
 		t.Errorf("digits after a day: %v, want them free", err)
 	}
 }
+
+// TestRecover: the process died with links open. After its next start they are in
+// grace, like any lost link, and their people can resume.
+func TestRecover(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.start(t, everybody).Session
+	h.connect(t, s, s.Sharer())
+	agent := h.connect(t, s, cobrowse.ParticipantID(ann))
+	h.connect(t, s, cobrowse.ParticipantID(ben))
+	h.clock.advance(time.Minute)
+	again := h.again(t, h.directory)
+	if err := again.Recover(t.Context()); err != nil {
+		t.Fatalf("Recover: %v", err)
+	}
+	got := h.look(t, s.ID)
+	for _, p := range got.Participants {
+		if p.Connection.Open || !p.Connection.ClosedAt.Equal(h.clock.Now()) {
+			t.Errorf("link of the %s after the restart = %+v, want it closed now", p.Role, p.Connection)
+		}
+	}
+	if want := h.clock.Now().Add(2 * time.Minute); !got.Deadline.Equal(want) || got.DeadlineReason != cobrowse.EndConnectionLost {
+		t.Errorf("deadline after the restart = %v %s, want %v connectionLost", got.Deadline, got.DeadlineReason, want)
+	}
+	if err := again.Recover(t.Context()); err != nil || h.look(t, s.ID).Version != got.Version {
+		t.Errorf("a second Recover = %v, version %d; want nothing to change", err, h.look(t, s.ID).Version)
+	}
+	back, err := again.Connect(t.Context(), cobrowse.ConnectRequest{SessionID: s.ID, ParticipantID: agent.Participant.ID, Secret: agent.Secret, Tab: "tab"})
+	if err != nil || !back.Participant.Connection.Open {
+		t.Errorf("resuming after the restart: %v", err)
+	}
+}

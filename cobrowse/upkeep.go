@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cobridge/cobridge"
@@ -14,6 +15,7 @@ const (
 	sweepInterval = time.Second // how late a passed deadline is noticed if nobody looks
 	sweepBatch    = 500         // sessions, or entries to forget, in one step
 	purgeInterval = time.Minute
+	recoverAtOnce = 64             // sessions
 	eventsKept    = 24 * time.Hour // how far a named follower may be behind
 )
 
@@ -137,16 +139,9 @@ func (s *Service) ConversationEnded(ctx context.Context, org conversations.OrgID
 // Reconcile ends the live sessions of conversations that are over or gone. What
 // the directory cannot be asked about stays as it is.
 func (s *Service) Reconcile(ctx context.Context) error {
-	var live []Session
-	for {
-		page, total, err := s.index.Sessions(ctx, Query{States: []State{StateIdle, StateActive}, Offset: len(live), Limit: sweepBatch})
-		if err != nil {
-			return fmt.Errorf("list live sessions: %w", err)
-		}
-		live = append(live, page...)
-		if len(page) == 0 || len(live) >= total {
-			break
-		}
+	live, err := s.live(ctx)
+	if err != nil {
+		return err
 	}
 	var failed []error
 	for _, session := range live {
@@ -165,4 +160,63 @@ func (s *Service) Reconcile(ctx context.Context) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// live returns every live session of the installation.
+func (s *Service) live(ctx context.Context) ([]Session, error) {
+	var live []Session
+	for {
+		page, total, err := s.index.Sessions(ctx, Query{States: []State{StateIdle, StateActive}, Offset: len(live), Limit: sweepBatch})
+		if err != nil {
+			return nil, fmt.Errorf("list live sessions: %w", err)
+		}
+		live = append(live, page...)
+		if len(page) == 0 || len(live) >= total {
+			return live, nil
+		}
+	}
+}
+
+// Recover is called when a process has opened a store that no other uses, before
+// it lets anybody in: links that died with the process before are closed now, so
+// that their people are waited for like others whose connection was lost.
+func (s *Service) Recover(ctx context.Context) error {
+	live, err := s.live(ctx)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var failed []error
+	var wg sync.WaitGroup
+	turns := make(chan struct{}, recoverAtOnce) // commits are shared: one by one would take long
+	for _, session := range live {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			if _, err := s.change(ctx, session.ID, closeLinks); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = append(failed, fmt.Errorf("close the links of session %s: %w", session.ID, err))
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(failed...)
+}
+
+// closeLinks closes what is open.
+func closeLinks(d *decision) error {
+	closed := false
+	for i := range d.Session.Participants {
+		if d.Session.Live() && d.Session.Participants[i].Connection.Open {
+			d.Session.unlink(i, d.now)
+			d.event(EventParticipantDisconnected, i)
+			closed = true
+		}
+	}
+	if !closed {
+		return errUnchanged
+	}
+	d.Session.leavePage(d.now)
+	return nil
 }

@@ -4,9 +4,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
+	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/docs/openapitest"
 )
 
@@ -31,6 +33,9 @@ func TestMain(m *testing.M) {
 		flag.Lookup("test.list").Value.String() == "" && flag.Lookup("test.fuzz").Value.String() == ""
 	if all && code == 0 && shared.one != nil {
 		for _, missing := range shared.one.Missing() {
+			if !slices.ContainsFunc(api.Routes(), func(r api.Route) bool { return r.Method+" "+r.Path == missing.Operation }) {
+				continue // another adapter's
+			}
 			fmt.Fprintf(os.Stderr, "no test saw the documented answer %v\n", missing)
 			code = 1
 		}

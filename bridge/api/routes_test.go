@@ -21,6 +21,9 @@ func TestRoutesAreTheDocumentsOperations(t *testing.T) {
 	var documented, mounted []string
 	for path, item := range doc.Paths.Map() {
 		for method, operation := range item.Operations() {
+			if operation.Extensions["x-mounted-by"] != nil {
+				continue // another adapter's; bridge compares the whole
+			}
 			documented = append(documented, method+" "+path+" "+needs(doc, operation))
 		}
 	}

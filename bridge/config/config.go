@@ -183,7 +183,7 @@ func Default() Config {
 		Retention: Retention{History: 14 * day, Conversations: 14 * day},
 		Limits: Limits{
 			TokenPerMinute: 300, AddressPerMinute: 1200, FailedLoginsPerMinute: 10, StartsPerMinute: 60,
-			BodyBytes: 4 << 20, Connections: 16384, StreamsPerAddress: 200,
+			BodyBytes: 4 << 20, Connections: 16384, StreamsPerAddress: 1000,
 		},
 		Shutdown: Shutdown{Drain: 10 * time.Second},
 	}
