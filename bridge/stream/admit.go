@@ -332,16 +332,18 @@ func (l *link) introduce(ctx context.Context, hello hello) {
 		return
 	}
 	l.hub.known(l.entry.network)
-	l.welcome(joined)
+	l.welcome(ctx, joined)
 }
 
 // welcome makes a member of a link that was let in.
-func (l *link) welcome(joined cobrowse.Joined) {
+func (l *link) welcome(ctx context.Context, joined cobrowse.Joined) {
 	var secret *resumeBody
 	if !l.entry.byCookie(joined) {
 		secret = &resumeBody{Token: joined.Secret}
 	}
 	l.hub.join(l, joined, secret)
-	call(l.hub.metrics.Opened)
 	_ = l.alive() // a failure shows at the next read
+	// What happened since joined was read was told to those who were in the room by
+	// then: this link may have been removed, or its session ended.
+	l.hub.refresh(ctx, joined.Session.ID)
 }

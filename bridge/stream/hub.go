@@ -36,8 +36,8 @@ type Deployments interface {
 // Metrics is told what happens on the stream. Any member may be nil. They are
 // called concurrently; their arguments come from closed sets.
 type Metrics struct {
-	Opened   func()              // a client was let in
-	Closed   func(name string)   // CloseCode.Name, "lost" for a client that went, or "client" for one that closed
+	Opened   func()              // a connection has begun, of a client that may have to say who it is
+	Closed   func(name string)   // and has ended: CloseCode.Name, "lost" for a client that went, or "client" for one that closed
 	Refused  func(reason string) // before the upgrade: a code of package cobridge
 	FrameIn  func(kind string)   // Inbound() or "unknown"
 	FrameOut func(kind string)   // Outbound()

@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/fasthttp/websocket"
+	"github.com/gofiber/fiber/v2"
 
+	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
@@ -52,6 +55,7 @@ func (h *Hub) serve(ws *websocket.Conn, e entry) {
 	l := &link{
 		hub: h, entry: e, ws: ws, raw: rawConn(ws), out: make(chan message, h.limits.QueueFrames), stop: make(chan struct{}),
 	}
+	call(h.metrics.Opened)
 	h.mu.Lock()
 	h.links[l] = struct{}{}
 	draining := h.draining
@@ -274,7 +278,9 @@ func (l *link) readFrames() {
 		return
 	}
 	if l.entry.joined != nil {
-		l.welcome(*l.entry.joined)
+		ctx, cancel := l.hub.detached()
+		l.welcome(ctx, *l.entry.joined)
+		cancel()
 	}
 	for !l.isShut() {
 		data, err := l.next()
@@ -397,7 +403,7 @@ func (l *link) handle(f frame) {
 
 // report logs a failure that is ours.
 func (l *link) report(ctx context.Context, err error) {
-	if code, _ := closeFor(err); code == closeInternal || code == closeOverloaded {
+	if web.StatusOf(cobridge.CodeOf(err)) >= fiber.StatusInternalServerError {
 		l.hub.log.ErrorContext(ctx, "stream call failed", "sessionId", string(l.entry.session), "err", err)
 	}
 }

@@ -1,10 +1,13 @@
 package stream_test
 
 import (
+	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/cobridge/cobridge/bridge/stream"
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
@@ -206,4 +209,100 @@ func TestLooksByItself(t *testing.T) {
 		t.Fatalf("End: %v", err)
 	}
 	agent.closed(t, 1000, "ended")
+}
+
+// What happens to a session between the upgrade, or the hello, and the moment at
+// which the connection is in the room, has no link to reach yet. The connection
+// has to look for itself; here the next look of the hub is far away.
+func TestChangesWhileComingIn(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]struct {
+		do            func(h *house, s cobrowse.Session) error
+		code          int
+		reason        string
+		inSubprotocol bool
+	}{
+		"removed, hello": {func(h *house, s cobrowse.Session) error {
+			_, err := h.RemoveParticipant(context.Background(), org, s.ID, benPID)
+			return err
+		}, 4403, "removed", false},
+		"removed, subprotocol": {func(h *house, s cobrowse.Session) error {
+			_, err := h.RemoveParticipant(context.Background(), org, s.ID, benPID)
+			return err
+		}, 4403, "removed", true},
+		"ended": {func(h *house, s cobrowse.Session) error {
+			_, err := h.End(context.Background(), org, s.ID, cobrowse.EndRequested)
+			return err
+		}, 1000, "ended", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			slow := &slowConnect{}
+			h := newHouse(t, func(c *stream.Config) {
+				slow.Service, c.Service = c.Service, slow
+				c.Events = deafEvents{} // the event came and went before the link was in the room
+				c.Limits.Refresh = time.Hour
+			})
+			s := h.start(t, agentAndSupervisor)
+			slow.then = func() error { return change.do(h, s) }
+			d, hello := dialing{session: s.ID}, h.token(t, s, benPID)
+			if change.inSubprotocol {
+				d.token, hello = hello, ""
+			}
+			c := h.dial(t, d)
+			if hello != "" {
+				c.send(t, map[string]any{"t": "hello", "v": 1, "token": hello})
+			}
+			c.closed(t, change.code, change.reason)
+		})
+	}
+}
+
+// slowConnect does something between Connect and its answer.
+type slowConnect struct {
+	stream.Service
+	then func() error
+}
+
+func (s *slowConnect) Connect(ctx context.Context, r cobrowse.ConnectRequest) (cobrowse.Joined, error) {
+	joined, err := s.Service.Connect(ctx, r)
+	if err == nil {
+		err = s.then()
+	}
+	return joined, err
+}
+
+// Whatever becomes of a connection, it is counted once when it begins and once
+// when it ends: the difference is how many are open.
+func TestOpenedAndClosedAreCountedInPairs(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.start(t, agentAndSupervisor)
+	bad := h.dial(t, dialing{session: s.ID})
+	bad.send(t, map[string]any{"t": "hello", "v": 1, "token": "nonsense"})
+	bad.closed(t, 4401, "join.token.invalid")
+	good := h.join(t, s, benPID)
+	good.send(t, map[string]any{"t": "end"})
+	good.closed(t, 1000, "left")
+	h.counts.wait(t, "closed notAuthenticated", 1)
+	h.counts.wait(t, "closed ended", 1)
+	if opened := h.counts.get("opened"); opened != 2 {
+		t.Errorf("opened = %d, want 2", opened)
+	}
+}
+
+// What a client does wrong is no failure of the service.
+func TestFaultsOfClientsAreNotLoggedAsOurs(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.start(t, agentAndSupervisor)
+	sharer := h.join(t, s, annPID)
+	sharer.send(t, map[string]any{"t": "page", "url": "javascript:alert(1)"})
+	if got := sharer.until(t, "err", func(map[string]any) bool { return true })["code"]; got != "constraint.validation" {
+		t.Errorf("code = %v, want constraint.validation", got)
+	}
+	h.stop()
+	if strings.Contains(h.log.String(), "stream call failed") {
+		t.Error("a wrong address of a page is logged as a failure of the service")
+	}
 }
