@@ -406,6 +406,10 @@ func TestDeploymentAndAttach(t *testing.T) {
 	if _, err := h.Connect(ctx, cobrowse.ConnectRequest{SessionID: s.ID, Token: token.Raw}); err != nil {
 		t.Fatalf("the customer connects: %v", err)
 	}
+	_, _, _, err = h.AddParticipant(ctx, org, s.ID, cobrowse.Invite{UserID: gus})
+	wantCode(t, "deleted user before there is a conversation", err, cobridge.CodeUserNotFound)
+	_, _, _, err = h.AddParticipant(ctx, org, s.ID, cobrowse.Invite{UserID: dan})
+	wantCode(t, "no capability before there is a conversation", err, cobridge.CodeMissingPermissions)
 	taken := h.start(t, agentAndSupervisor).Session
 	free := h.conversation(t, conversations.MediumCall)
 	attach := func(org conversations.OrgID, digits cobrowse.SessionToken, c conversations.ID, user conversations.UserID) (cobrowse.Session, error) {

@@ -88,20 +88,11 @@ func (s *Service) newcomer(ctx context.Context, session Session, in Invite) (Par
 			in.Role = RoleAgent
 		}
 	}
-	if session.ConversationID == "" || in.Role == RoleCustomer {
-		p := Participant{ID: ParticipantID(in.UserID), UserID: in.UserID, Role: in.Role, Name: in.Name, State: ParticipantInvited}
-		if in.Role == RoleCustomer {
-			p.ID = ParticipantID(uuid.NewString())
-			return p, nil
-		}
-		u, err := s.directory.User(ctx, session.OrgID, in.UserID)
-		if err != nil {
-			return Participant{}, fmt.Errorf("look up user: %w", err)
-		}
-		if p.Name == "" {
-			p.Name = u.Name
-		}
-		return p, nil
+	if in.Role == RoleCustomer {
+		return Participant{ID: ParticipantID(uuid.NewString()), Role: in.Role, Name: in.Name, State: ParticipantInvited}, nil
+	}
+	if session.ConversationID == "" {
+		return s.newcomerTo(ctx, conversations.Conversation{OrgID: session.OrgID}, in)
 	}
 	c, err := s.directory.Conversation(ctx, session.OrgID, session.ConversationID)
 	if err != nil {
@@ -110,7 +101,9 @@ func (s *Service) newcomer(ctx context.Context, session Session, in Invite) (Par
 	return s.newcomerTo(ctx, c, in)
 }
 
-// newcomerTo looks up one user for a session on c.
+// newcomerTo looks up one user for a session on c, which has no id as long as
+// there is no conversation: of what kind it will be is not known then, and the
+// capability for either kind will do.
 func (s *Service) newcomerTo(ctx context.Context, c conversations.Conversation, in Invite) (Participant, error) {
 	u, err := s.directory.User(ctx, c.OrgID, in.UserID)
 	if err != nil {
@@ -119,7 +112,11 @@ func (s *Service) newcomerTo(ctx context.Context, c conversations.Conversation, 
 	if u.State == conversations.UserDeleted {
 		return Participant{}, conversations.UserNotFound(in.UserID)
 	}
-	if !u.MayCobrowse(c) {
+	may := u.MayCobrowse(c)
+	if c.ID == "" {
+		may = u.Cobrowse != conversations.Capability{}
+	}
+	if !may {
 		return Participant{}, missingCapability(c, in.UserID, "userId")
 	}
 	name := in.Name
