@@ -242,8 +242,8 @@ func (s *Service) VisitPage(ctx context.Context, id SessionID, participant Parti
 			return nil
 		}
 		session.leavePage(d.now)
-		if address != "" && session.remembers(address, title) {
-			session.Pages = append(session.Pages, PageVisit{URL: address, Title: title, EnteredAt: d.now})
+		if address != "" {
+			session.enterPage(PageVisit{URL: address, Title: title, EnteredAt: d.now})
 		}
 		d.event(EventPageVisited, i)
 		return nil

@@ -113,21 +113,25 @@ func (s *Session) unlink(i int, at time.Time) {
 	}
 }
 
-// Bounds of what one session remembers; a visitor who opens more pages is shown
-// with the first ones. The bytes are those of addresses and titles: each change of
-// a session writes all of them, and a customer's page may name what it likes.
+// Bounds of what one session remembers; of a visitor who opens more pages the
+// first ones are kept, and the present one. The bytes are those of addresses and
+// titles: each change of a session writes all of them, and a customer's page may
+// name what it likes.
 const (
 	maxPages     = 500
 	maxPagesSize = 64 << 10
 )
 
-// remembers reports whether there is room for another page.
-func (s *Session) remembers(address, title string) bool {
-	size := len(address) + len(title)
+// enterPage adds a page, in the place of the last one if there is no room.
+func (s *Session) enterPage(visit PageVisit) {
+	size := len(visit.URL) + len(visit.Title)
 	for _, p := range s.Pages {
 		size += len(p.URL) + len(p.Title)
 	}
-	return len(s.Pages) < maxPages && size <= maxPagesSize
+	if n := len(s.Pages); n > 0 && (n >= maxPages || size > maxPagesSize) {
+		s.Pages = s.Pages[:n-1]
+	}
+	s.Pages = append(s.Pages, visit)
 }
 
 func (s *Session) leavePage(at time.Time) {
