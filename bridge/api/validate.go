@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,11 +93,48 @@ func (a *api) decode(c *fiber.Ctx, schema string, v any) error {
 		}
 		return brokenRules(failed, instance)
 	}
-	// A name in another case gets past the schema and not past this.
-	if err := json.Unmarshal(c.Request().Body(), v); err != nil {
+	body := c.Request().Body()
+	if dropOtherCase(instance, reflect.TypeOf(v)) {
+		if body, err = json.Marshal(instance); err != nil {
+			return fmt.Errorf("encode body: %w", err)
+		}
+	}
+	if err := json.Unmarshal(body, v); err != nil {
 		return unreadable()
 	}
 	return nil
+}
+
+// dropOtherCase removes the members of a body that have the name of one of t's
+// fields in another case, and reports whether there were any. To the schema they
+// are unknown, but Go's decoder would take them, with whatever they hold.
+func dropOtherCase(value any, t reflect.Type) bool {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	dropped := false
+	switch at := value.(type) {
+	case []any:
+		for _, item := range at {
+			if t.Kind() == reflect.Slice {
+				dropped = dropOtherCase(item, t.Elem()) || dropped
+			}
+		}
+	case map[string]any:
+		for name, member := range at {
+			for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
+				known, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+				switch {
+				case name == known:
+					dropped = dropOtherCase(member, t.Field(i).Type) || dropped
+				case strings.EqualFold(name, known):
+					delete(at, name)
+					dropped = true
+				}
+			}
+		}
+	}
+	return dropped
 }
 
 func unreadable() error {
