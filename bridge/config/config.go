@@ -80,7 +80,7 @@ type Limits struct {
 	AddressPerMinute      int `yaml:"addressPerMinute" doc:"Requests per minute from one address; 0 = no limit."`
 	FailedLoginsPerMinute int `yaml:"failedLoginsPerMinute" doc:"Failed token requests per minute from one address; 0 = no limit."`
 	StartsPerMinute       int `yaml:"startsPerMinute" doc:"Sessions started per minute by customers' pages from one address; 0 = no limit."`
-	BodyBytes             int `yaml:"bodyBytes" doc:"Largest request body that is read at all, in bytes; calls of the API take at most 65536."`
+	BodyBytes             int `yaml:"bodyBytes" doc:"Largest request body that is read at all, in bytes; calls of the API take at most 65536. Each connection may take as much memory."`
 	Connections           int `yaml:"connections" doc:"Most connections at a time."`
 	StreamsPerAddress     int `yaml:"streamsPerAddress" doc:"Most open streams from one address."`
 }
@@ -183,7 +183,7 @@ func Default() Config {
 		Retention: Retention{History: 14 * day, Conversations: 14 * day},
 		Limits: Limits{
 			TokenPerMinute: 300, AddressPerMinute: 1200, FailedLoginsPerMinute: 10, StartsPerMinute: 60,
-			BodyBytes: 4 << 20, Connections: 16384, StreamsPerAddress: 1000,
+			BodyBytes: 256 << 10, Connections: 16384, StreamsPerAddress: 1000,
 		},
 		Shutdown: Shutdown{Drain: 10 * time.Second},
 	}

@@ -351,3 +351,13 @@ func TestDocumentExample(t *testing.T) {
 		t.Errorf("Load of the example = %v", err)
 	}
 }
+
+// The server reserves room for a body as soon as its length is announced, so
+// this product is what callers who send nothing else can make it take.
+func TestBodiesOfAllConnectionsFitIntoMemory(t *testing.T) {
+	t.Parallel()
+	limits := config.Default().Limits
+	if got := limits.BodyBytes * limits.Connections; got > 4<<30 {
+		t.Errorf("%d connections with bodies of %d bytes are %d MiB, want at most 4096", limits.Connections, limits.BodyBytes, got>>20)
+	}
+}

@@ -28,7 +28,7 @@ type Config struct {
 	WriteTimeout   time.Duration // for one answer; 30 s
 	IdleTimeout    time.Duration // between two requests of a connection; 75 s
 	RequestTimeout time.Duration // of the context a handler gets; 9 s
-	BodyLimit      int           // bytes, for every route; 4 MiB
+	BodyLimit      int           // bytes, for every route; 256 KiB
 	ReadBufferSize int           // bytes, the largest head; 8 KiB
 	Concurrency    int           // connections at a time; 20000
 }

@@ -22,8 +22,10 @@ const (
 
 	// defaultBodyLimit is the server's hard limit for a body, checked before any
 	// route is known. Routes have their own, lower limit in [DecodeLimit], so that
-	// 401 and 403 come before 413.
-	defaultBodyLimit = 4 << 20
+	// 401 and 403 come before 413. fasthttp reserves as much as a request announces
+	// before any of it has come, so this is also what each connection can be made to
+	// cost by whoever sends nothing more.
+	defaultBodyLimit = 256 << 10
 	// DefaultBodyLimit is what [Decode] accepts, in bytes. The largest documented
 	// request, a conversation with a full attribute map, is below a fifth of it.
 	DefaultBodyLimit = 64 << 10

@@ -216,8 +216,8 @@ func TestServerSettings(t *testing.T) {
 	if server.ReadTimeout == 0 || server.WriteTimeout == 0 || server.IdleTimeout == 0 {
 		t.Errorf("timeouts = %v, %v, %v, want none of them 0", server.ReadTimeout, server.WriteTimeout, server.IdleTimeout)
 	}
-	if server.ReadBufferSize != 8<<10 || server.MaxRequestBodySize != 4<<20 {
-		t.Errorf("head and body limits = %d, %d, want 8 KiB and 4 MiB", server.ReadBufferSize, server.MaxRequestBodySize)
+	if server.ReadBufferSize != 8<<10 || server.MaxRequestBodySize != 256<<10 {
+		t.Errorf("head and body limits = %d, %d, want 8 KiB and 256 KiB", server.ReadBufferSize, server.MaxRequestBodySize)
 	}
 	if cfg := app.Config(); !cfg.Immutable || cfg.Prefork || !cfg.EnableTrustedProxyCheck || len(cfg.TrustedProxies) > 0 {
 		t.Error("Immutable and EnableTrustedProxyCheck must be on, Prefork and Fiber's own trust off")
