@@ -72,7 +72,7 @@ func (h *Hub) tryOpen(c *fiber.Ctx) error {
 	if err := checkHandshake(c); err != nil {
 		return err
 	}
-	if err := h.reserve(e.network); err != nil {
+	if err := h.reserve(e.network, e.token == "" && e.secret == ""); err != nil {
 		return err
 	}
 	opened := false

@@ -199,8 +199,10 @@ func (h *Hub) sessions() []cobrowse.SessionID {
 	return ids
 }
 
-// reserve takes a place for a socket from this network, or says that there is none.
-func (h *Hub) reserve(network string) error {
+// reserve takes a place for a socket from this network, or says that there is
+// none. The places of strangers are for clients that have shown nothing so far:
+// what others show is checked before this connection waits for anything.
+func (h *Hub) reserve(network string, stranger bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.draining {
@@ -211,9 +213,9 @@ func (h *Hub) reserve(network string) error {
 		n = &counts{}
 	}
 	switch {
-	case n.open >= h.limits.SocketsPerNetwork || n.strangers >= h.limits.StrangersPerNetwork:
+	case n.open >= h.limits.SocketsPerNetwork || stranger && n.strangers >= h.limits.StrangersPerNetwork:
 		return &cobridge.Error{Code: cobridge.CodeTooManyRequests, Message: "Too many streams are open from this address.", RetryAfter: h.limits.Hello}
-	case h.sockets.open >= h.limits.Sockets || h.sockets.strangers >= h.limits.Strangers:
+	case h.sockets.open >= h.limits.Sockets || stranger && h.sockets.strangers >= h.limits.Strangers:
 		return &cobridge.Error{Code: cobridge.CodeUnavailable, Message: "Too many streams are open.", RetryAfter: h.limits.Hello}
 	}
 	h.networks[network] = n

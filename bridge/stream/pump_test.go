@@ -475,6 +475,25 @@ func TestSocketLimits(t *testing.T) {
 	}
 }
 
+// Who shows a token or the cookie at once is no stranger: connections that say
+// nothing cannot keep such clients out.
+func TestStrangersDoNotKeepOthersOut(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *stream.Config) { c.Limits.Strangers, c.Limits.StrangersPerNetwork = 1, 1 })
+	s := h.start(t, agentAndSupervisor)
+	h.dial(t, dialing{session: s.ID})
+	h.dial(t, dialing{session: s.ID, token: h.token(t, s, annPID)}).expect(t, "welcome")
+	_, refusal, err := h.try(t, dialing{session: s.ID, token: "nonsense"})
+	if err == nil {
+		t.Fatal("a bad token was let in")
+	}
+	checkEnvelope(t, refusal, 401, cobridge.CodeJoinTokenInvalid)
+	if _, refusal, err = h.try(t, dialing{session: s.ID}); err == nil {
+		t.Fatal("a second stranger was let in")
+	}
+	checkEnvelope(t, refusal, 429, cobridge.CodeTooManyRequests)
+}
+
 // brokenConn cannot be written to.
 type brokenConn struct{ net.Conn }
 
