@@ -19,6 +19,7 @@ import (
 
 	"github.com/cobridge/cobridge/bridge"
 	"github.com/cobridge/cobridge/bridge/config"
+	"github.com/cobridge/cobridge/bridge/testenv"
 )
 
 func TestMain(m *testing.M) {
@@ -248,7 +249,7 @@ func TestTransport(t *testing.T) {
 // level, and none of the secrets that went over the wire is in it.
 func TestNoSecretInTheLog(t *testing.T) {
 	t.Parallel()
-	log := &lockedBuffer{}
+	log := &testenv.Buffer{}
 	h := serve(t, filepath.Join(t.TempDir(), "store.db"), log)
 	_, token := h.token(config.DemoClientSecret)
 	_, _ = h.token("wrong-secret-wrong-secret-wrong-secret")
@@ -286,23 +287,6 @@ func TestNoSecretInTheLog(t *testing.T) {
 			}
 		}
 	}
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // TestAttachedData waits until the conversation tells of its session.

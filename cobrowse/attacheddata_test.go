@@ -31,7 +31,7 @@ func TestAttachData(t *testing.T) {
 	if _, err := h.End(t.Context(), org, first.ID, cobrowse.EndRequested); err != nil {
 		t.Fatalf("End: %v", err)
 	}
-	h.clock.advance(time.Minute)
+	h.clock.Advance(time.Minute)
 	second, err := h.Start(t.Context(), cobrowse.StartRequest{OrgID: org, ConversationID: first.ConversationID, Participants: agentAndSupervisor})
 	if err != nil {
 		t.Fatalf("Start: %v", err)

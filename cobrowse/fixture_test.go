@@ -4,12 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -27,36 +27,18 @@ const (
 	gus      conversations.UserID = "0a1b2c3d-0000-4000-8000-0000000000f6" // deleted
 )
 
-// clock is a time that tests move.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // house is a service on a real store file.
 type house struct {
 	*cobrowse.Service
 	store     *bolt.Store
 	directory *conversations.Local
-	clock     *clock
+	clock     *testenv.Clock
 	rules     cobrowse.Rules
 }
 
 func newHouse(t *testing.T, change ...func(*cobrowse.Rules)) *house {
 	t.Helper()
-	c := &clock{now: t0}
+	c := testenv.NewClock(t0)
 	store, err := bolt.Open(t.Context(), bolt.Config{Path: filepath.Join(t.TempDir(), "store.db"), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatalf("open store: %v", err)

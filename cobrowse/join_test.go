@@ -58,11 +58,11 @@ func TestJoinTokenLife(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	started := h.start(t, agentAndSupervisor)
-	h.clock.advance(15*time.Minute - time.Millisecond)
+	h.clock.Advance(15*time.Minute - time.Millisecond)
 	if _, _, err := h.Inspect(t.Context(), started.Tokens[0].Raw); err != nil {
 		t.Errorf("Inspect in the last moment: %v", err)
 	}
-	h.clock.advance(time.Millisecond)
+	h.clock.Advance(time.Millisecond)
 	_, _, err := h.Inspect(t.Context(), started.Tokens[0].Raw)
 	wantCode(t, "Inspect after 15 minutes", err, cobridge.CodeJoinTokenExpired)
 	_, err = h.Redeem(t.Context(), started.Tokens[0].Raw, "")
@@ -162,7 +162,7 @@ func TestResumeSecretRotates(t *testing.T) {
 	// The answer with the second secret got lost: the first is good for a minute, in this tab.
 	_, err = resume(first, "another tab")
 	wantCode(t, "replaced secret in another tab", err, cobridge.CodeResumeInvalid)
-	h.clock.advance(time.Minute - time.Millisecond)
+	h.clock.Advance(time.Minute - time.Millisecond)
 	third, err := resume(first, "tab")
 	if err != nil {
 		t.Fatalf("replaced secret within a minute: %v", err)
@@ -175,7 +175,7 @@ func TestResumeSecretRotates(t *testing.T) {
 	}
 	_, err = resume(first, "tab")
 	wantCode(t, "a secret whose successor was used", err, cobridge.CodeResumeInvalid)
-	h.clock.advance(time.Minute)
+	h.clock.Advance(time.Minute)
 	_, err = resume(third, "tab")
 	wantCode(t, "replaced secret after a minute", err, cobridge.CodeResumeInvalid)
 	_, err = resume("", "tab")
@@ -200,11 +200,11 @@ func TestReplacedSecretDiesAfterAMinute(t *testing.T) {
 	if err := resume(first); err != nil {
 		t.Fatalf("resume: %v", err)
 	}
-	h.clock.advance(50 * time.Second)
+	h.clock.Advance(50 * time.Second)
 	if err := resume(first); err != nil {
 		t.Fatalf("replaced secret within a minute: %v", err)
 	}
-	h.clock.advance(10 * time.Second)
+	h.clock.Advance(10 * time.Second)
 	wantCode(t, "secret that was replaced a minute ago", resume(first), cobridge.CodeResumeInvalid)
 }
 
@@ -241,10 +241,10 @@ func TestAgentIsFreeAfterTheGrace(t *testing.T) {
 	h := newHouse(t)
 	first, second := h.start(t, agentAndSupervisor).Session, h.start(t, agentAndSupervisor)
 	h.disconnect(t, h.connect(t, first, cobrowse.ParticipantID(ann)))
-	h.clock.advance(2*time.Minute - time.Millisecond)
+	h.clock.Advance(2*time.Minute - time.Millisecond)
 	_, err := h.Redeem(t.Context(), second.Tokens[0].Raw, "")
 	wantCode(t, "Redeem within the grace", err, cobridge.CodeConflict)
-	h.clock.advance(time.Millisecond)
+	h.clock.Advance(time.Millisecond)
 	if _, err := h.Redeem(t.Context(), second.Tokens[0].Raw, ""); err != nil {
 		t.Errorf("Redeem after the grace: %v", err)
 	}
@@ -332,7 +332,7 @@ func TestVisitPage(t *testing.T) {
 		if err := visit(sharer, page); err != nil {
 			t.Errorf("VisitPage(%q): %v", page, err)
 		}
-		h.clock.advance(time.Second)
+		h.clock.Advance(time.Second)
 	}
 	pages := h.look(t, s.ID).Pages
 	if len(pages) != 2 || pages[0].URL != "https://shop.example/cart" || pages[1].URL != "https://shop.example/pay" {

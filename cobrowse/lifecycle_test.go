@@ -24,7 +24,7 @@ func TestDeadlines(t *testing.T) {
 		"nobody joins": {agentAndSupervisor, func(*testing.T, *house, cobrowse.Session) time.Duration { return 20 * time.Minute }, cobrowse.EndNeverJoined},
 		"a token issue starts the wait anew": {agentAndSupervisor, func(t *testing.T, h *house, s cobrowse.Session) time.Duration {
 			t.Helper()
-			h.clock.advance(19 * time.Minute)
+			h.clock.Advance(19 * time.Minute)
 			if _, err := h.IssueToken(t.Context(), org, s.ID, cobrowse.ParticipantID(ben)); err != nil {
 				t.Fatalf("IssueToken: %v", err)
 			}
@@ -32,14 +32,14 @@ func TestDeadlines(t *testing.T) {
 		}, cobrowse.EndNeverJoined},
 		"the agent waits and does nothing": {agentAndSupervisor, func(t *testing.T, h *house, s cobrowse.Session) time.Duration {
 			t.Helper()
-			h.clock.advance(time.Minute)
+			h.clock.Advance(time.Minute)
 			h.connect(t, s, cobrowse.ParticipantID(ann))
 			return 15 * time.Minute
 		}, cobrowse.EndInactive},
 		"the agent waits and moves, but nobody comes": {agentAndSupervisor, func(t *testing.T, h *house, s cobrowse.Session) time.Duration {
 			t.Helper()
 			h.connect(t, s, cobrowse.ParticipantID(ann))
-			h.clock.advance(10 * time.Minute)
+			h.clock.Advance(10 * time.Minute)
 			if err := h.Activity(t.Context(), s.ID); err != nil {
 				t.Fatalf("Activity: %v", err)
 			}
@@ -55,7 +55,7 @@ func TestDeadlines(t *testing.T) {
 			t.Helper()
 			h.connect(t, s, cobrowse.ParticipantID(ann))
 			h.connect(t, s, cobrowse.ParticipantID(ben))
-			h.clock.advance(14 * time.Second) // less than what is stored at once
+			h.clock.Advance(14 * time.Second) // less than what is stored at once
 			if err := h.Activity(t.Context(), s.ID); err != nil {
 				t.Fatalf("Activity: %v", err)
 			}
@@ -65,7 +65,7 @@ func TestDeadlines(t *testing.T) {
 			t.Helper()
 			agent := h.connect(t, s, cobrowse.ParticipantID(ann))
 			h.connect(t, s, cobrowse.ParticipantID(ben))
-			h.clock.advance(time.Minute)
+			h.clock.Advance(time.Minute)
 			h.disconnect(t, agent)
 			return 2 * time.Minute
 		}, cobrowse.EndConnectionLost},
@@ -98,7 +98,7 @@ func TestDeadlines(t *testing.T) {
 			h.connect(t, s, cobrowse.ParticipantID(ann))
 			h.connect(t, s, cobrowse.ParticipantID(ben))
 			for range 8*6 - 1 {
-				h.clock.advance(10 * time.Minute)
+				h.clock.Advance(10 * time.Minute)
 				if err := h.Activity(t.Context(), s.ID); err != nil {
 					t.Fatalf("Activity: %v", err)
 				}
@@ -123,13 +123,13 @@ func TestDeadlines(t *testing.T) {
 			h := newHouse(t)
 			s := h.start(t, tt.invites).Session
 			left := tt.play(t, h, s)
-			h.clock.advance(left - step)
+			h.clock.Advance(left - step)
 			if n, err := h.Sweep(t.Context()); n != 0 || err != nil {
 				t.Fatalf("Sweep a millisecond early ended %d sessions, %v", n, err)
 			}
-			h.clock.advance(step)
+			h.clock.Advance(step)
 			deadline := h.clock.Now()
-			h.clock.advance(time.Hour) // however late it is noticed, it is dated at the deadline
+			h.clock.Advance(time.Hour) // however late it is noticed, it is dated at the deadline
 			if n, err := h.Sweep(t.Context()); n != 1 || err != nil {
 				t.Fatalf("Sweep at the deadline ended %d sessions, %v; want 1", n, err)
 			}
@@ -160,7 +160,7 @@ func TestActivation(t *testing.T) {
 	if got := h.look(t, s.ID).State(); got != cobrowse.StateIdle {
 		t.Errorf("state with two viewers and no sharer = %s, want idle", got)
 	}
-	h.clock.advance(time.Second)
+	h.clock.Advance(time.Second)
 	customer := h.connect(t, s, s.Sharer())
 	if got := customer.Session; got.State() != cobrowse.StateActive || !got.ActivatedAt.Equal(t0.Add(time.Second)) {
 		t.Errorf("session with the sharer = %s since %v, want active since %v", got.State(), got.ActivatedAt, t0.Add(time.Second))
@@ -181,12 +181,12 @@ func TestEndedIsFinal(t *testing.T) {
 		t.Fatalf("IssueToken: %v", err)
 	}
 	in := h.connect(t, s, cobrowse.ParticipantID(ben))
-	h.clock.advance(time.Second)
+	h.clock.Advance(time.Second)
 	first, err := h.End(t.Context(), org, s.ID, cobrowse.EndRequested)
 	if err != nil {
 		t.Fatalf("End: %v", err)
 	}
-	h.clock.advance(time.Second)
+	h.clock.Advance(time.Second)
 	second, err := h.End(t.Context(), org, s.ID, cobrowse.EndConversationEnded)
 	if err != nil || !second.EndedAt.Equal(first.EndedAt) || second.EndReason != cobrowse.EndRequested || second.Version != first.Version {
 		t.Errorf("second End = %v %s version %d, %v; want it unchanged", second.EndedAt, second.EndReason, second.Version, err)
@@ -305,11 +305,11 @@ func TestRetention(t *testing.T) {
 	if _, err := h.End(t.Context(), org, s.ID, cobrowse.EndRequested); err != nil {
 		t.Fatalf("End: %v", err)
 	}
-	h.clock.advance(h.rules.Retention)
+	h.clock.Advance(h.rules.Retention)
 	if _, err := h.Get(t.Context(), org, s.ID); err != nil {
 		t.Errorf("Get within retention: %v", err)
 	}
-	h.clock.advance(time.Millisecond)
+	h.clock.Advance(time.Millisecond)
 	// Nothing was purged yet: the time alone decides.
 	_, err = h.Get(t.Context(), org, s.ID)
 	wantCode(t, "Get past retention", err, cobridge.CodeNotFound)
@@ -369,14 +369,14 @@ func TestSessionTokenRests(t *testing.T) {
 			At: h.clock.Now(), Session: next, Take: []cobrowse.Claim{{Kind: cobrowse.ClaimSessionToken, Key: string(s.Token)}},
 		})
 	}
-	h.clock.advance(10 * time.Minute)
+	h.clock.Advance(10 * time.Minute)
 	if _, err := h.IssueToken(t.Context(), org, other.ID, cobrowse.ParticipantID(ben)); err != nil { // keeps the other alive
 		t.Fatalf("IssueToken: %v", err)
 	}
 	if claimed, ok := errors.AsType[*cobrowse.ClaimedError](take()); !ok || claimed.Holder != "" {
 		t.Errorf("digits of a session that ended ten minutes ago = %v, want claimed by nobody", claimed)
 	}
-	h.clock.advance(24 * time.Hour)
+	h.clock.Advance(24 * time.Hour)
 	third := h.start(t, agentAndSupervisor).Session
 	other = third
 	if err := take(); err != nil {
@@ -393,7 +393,7 @@ func TestRecover(t *testing.T) {
 	h.connect(t, s, s.Sharer())
 	agent := h.connect(t, s, cobrowse.ParticipantID(ann))
 	h.connect(t, s, cobrowse.ParticipantID(ben))
-	h.clock.advance(time.Minute)
+	h.clock.Advance(time.Minute)
 	again := h.again(t, h.directory)
 	if err := again.Recover(t.Context()); err != nil {
 		t.Fatalf("Recover: %v", err)

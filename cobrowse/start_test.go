@@ -177,7 +177,7 @@ func TestStartAfterEnd(t *testing.T) {
 		t.Errorf("the second session has the first one's id or digits")
 	}
 	// Nobody sweeps here: the passed deadline alone must free the conversation.
-	h.clock.advance(20 * time.Minute)
+	h.clock.Advance(20 * time.Minute)
 	third, err := h.Start(t.Context(), request)
 	if err != nil {
 		t.Fatalf("Start after the deadline: %v", err)
@@ -244,7 +244,7 @@ func TestIdempotencyKey(t *testing.T) {
 	if err != nil || !ended.Replayed || ended.Session.State() != cobrowse.StateEnded || len(ended.Tokens) != 0 {
 		t.Errorf("repeat after the end = %+v, %v; want the ended session without tokens", ended, err)
 	}
-	h.clock.advance(24 * time.Hour)
+	h.clock.Advance(24 * time.Hour)
 	again, err := h.Start(t.Context(), request)
 	if err != nil || again.Replayed || again.Session.ID == first.Session.ID {
 		t.Errorf("repeat after a day = %+v, %v; want a new session", again, err)

@@ -44,7 +44,7 @@ func TestBearer(t *testing.T) {
 func TestExpiredToken(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.clock.advance(25 * time.Hour)
+	h.clock.Advance(25 * time.Hour)
 	h.refused(t, http.StatusUnauthorized, cobridge.CodeBadCredentials, http.MethodGet, "/api/v2/tokens/me", "")
 }
 

@@ -24,7 +24,7 @@ func TestRecord(t *testing.T) {
 		if err := h.sessions.VisitPage(t.Context(), in.Session.ID, in.Participant.ID, in.Participant.Connection.Number, page, "Shop"); err != nil {
 			t.Fatalf("VisitPage: %v", err)
 		}
-		h.clock.advance(90 * time.Second)
+		h.clock.Advance(90 * time.Second)
 	}
 	h.want(t, http.StatusNoContent, http.MethodDelete, sessionsURL+"/"+s.ID, "")
 	record := h.want(t, http.StatusOK, http.MethodGet, historyURL+"/"+s.ID, "")
@@ -40,7 +40,7 @@ func TestHistoryPages(t *testing.T) {
 	var ids []string // newest end first
 	for range 5 {
 		s := h.create(t, talk)
-		h.clock.advance(time.Second)
+		h.clock.Advance(time.Second)
 		h.want(t, http.StatusNoContent, http.MethodDelete, sessionsURL+"/"+s.ID, "")
 		ids = slices.Insert(ids, 0, s.ID)
 	}

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
@@ -47,30 +47,12 @@ const (
 	shop         = "https://shop.example"
 )
 
-// clock is a time that tests move.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // house is the API over real services on a real store file. Every answer is held
 // against docs/openapi.yaml.
 type house struct {
 	app       *fiber.App
 	checker   *openapitest.Checker
-	clock     *clock
+	clock     *testenv.Clock
 	oauth     *oauth.Service
 	sessions  *cobrowse.Service
 	directory *conversations.Local
@@ -85,7 +67,7 @@ func newHouse(t testing.TB, change ...func(*api.Deps)) *house {
 
 func newHouseWith(t testing.TB, invalidClient int, change ...func(*api.Deps)) *house {
 	t.Helper()
-	c := &clock{now: t0}
+	c := testenv.NewClock(t0)
 	log := slog.New(slog.DiscardHandler)
 	store, err := bolt.Open(t.Context(), bolt.Config{Path: filepath.Join(t.TempDir(), "store.db")})
 	if err != nil {

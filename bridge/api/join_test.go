@@ -45,7 +45,7 @@ func TestJoin(t *testing.T) {
 	if got := a.envelope(t).Details; len(got) == 0 || got[0].ErrorCode != "cobrowse.agent.busy" {
 		t.Errorf("details are %+v, want cobrowse.agent.busy", got)
 	}
-	h.clock.advance(16 * time.Minute)
+	h.clock.Advance(16 * time.Minute)
 	h.refused(t, http.StatusUnauthorized, cobridge.CodeJoinTokenExpired, http.MethodPost, joinURL, `{"token":"`+second.tokenAt(t, 0)+`"}`)
 }
 

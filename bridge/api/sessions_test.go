@@ -42,7 +42,7 @@ func TestSessionLife(t *testing.T) {
 		t.Errorf("409 has Location %q, want %s, and the body %s", got, self, conflict.body)
 	}
 
-	h.clock.advance(time.Second)
+	h.clock.Advance(time.Second)
 	patched := h.want(t, http.StatusOK, http.MethodPatch, self, `{"settings":{"allowRemoteControl":true,"timeoutInMinutes":3e1}}`)
 	if !strings.Contains(patched.body, `"settings":{"allowRemoteControl":true,"timeoutInMinutes":30}`) {
 		t.Errorf("patched session is %s", patched.body)
@@ -68,7 +68,7 @@ func TestListSessions(t *testing.T) {
 	h := newHouse(t)
 	first := h.create(t, talk)
 	h.want(t, http.StatusNoContent, http.MethodDelete, sessionsURL+"/"+first.ID, "")
-	h.clock.advance(time.Second)
+	h.clock.Advance(time.Second)
 	second, third := h.create(t, talk), h.create(t, talk2)
 	for query, want := range map[string][]string{
 		"":                                     {third.ID, second.ID},
@@ -143,7 +143,7 @@ func TestIdempotencyKey(t *testing.T) {
 	if got := first.header.Get("Idempotent-Replayed"); got != "" {
 		t.Errorf("the first answer says Idempotent-Replayed: %s", got)
 	}
-	h.clock.advance(time.Minute)
+	h.clock.Advance(time.Minute)
 	again := h.want(t, http.StatusCreated, http.MethodPost, sessionsURL, createBody(talk), key)
 	again.into(t, &repeated)
 	if again.header.Get("Idempotent-Replayed") != "true" || repeated.ID != s.ID || repeated.tokenAt(t, 0) == s.tokenAt(t, 0) {

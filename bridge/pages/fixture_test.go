@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/cobridge/cobridge/bridge"
 	"github.com/cobridge/cobridge/bridge/config"
+	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -41,27 +41,10 @@ const (
 type house struct {
 	*bridge.App
 	base string
-	log  *lockedBuffer
+	log  *testenv.Buffer
 
 	mu    sync.Mutex
 	ahead time.Duration
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func (h *house) now() time.Time {
@@ -83,7 +66,7 @@ func newHouse(t *testing.T, changes ...func(*config.Config)) *house {
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
-	h := &house{log: &lockedBuffer{}, base: "http://" + listener.Addr().String()}
+	h := &house{log: &testenv.Buffer{}, base: "http://" + listener.Addr().String()}
 	cfg := config.Default()
 	cfg.Listen, cfg.Store = listener.Addr().String(), "bolt:"+filepath.Join(t.TempDir(), "store.db")
 	able := config.Capability{Voice: true, Digital: true}

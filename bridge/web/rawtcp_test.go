@@ -14,6 +14,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/bridge/web"
 )
 
@@ -50,7 +51,7 @@ func exchange(t *testing.T, addr, raw string) (a answer, closed bool) {
 	return a, err != nil
 }
 
-func newRawApp(t *testing.T, cfg web.Config) (addr string, log *logBuffer) {
+func newRawApp(t *testing.T, cfg web.Config) (addr string, log *testenv.Buffer) {
 	t.Helper()
 	app, log := newApp(cfg)
 	app.Get("/ok", func(c *fiber.Ctx) error { return c.SendString("ok") })

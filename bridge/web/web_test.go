@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,37 +10,19 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/bridge/web"
 )
 
-// logBuffer keeps what was logged; a server's goroutines write into it.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // newApp returns an application with cfg completed, and its log.
-func newApp(cfg web.Config) (*fiber.App, *logBuffer) {
-	log := &logBuffer{}
+func newApp(cfg web.Config) (*fiber.App, *testenv.Buffer) {
+	log := &testenv.Buffer{}
 	cfg.Log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/cobridge/cobridge/bridge"
 	"github.com/cobridge/cobridge/bridge/config"
+	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/docs/openapitest"
 	"github.com/cobridge/cobridge/mocks/contract"
 )
@@ -27,27 +27,9 @@ func (r reporter) Run(name string, f func(contract.T)) bool {
 	return r.T.Run(name, func(t *testing.T) { f(reporter{t}) })
 }
 
-// clock is a clock that stands still until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // openApp opens the service of testdata/service.yaml in this process, over a
 // store of its own, and has it do its work in the background until the test ends.
-func openApp(t *testing.T, change ...func(*config.Config)) (*bridge.App, *clock) {
+func openApp(t *testing.T, change ...func(*config.Config)) (*bridge.App, *testenv.Clock) {
 	t.Helper()
 	cfg, err := config.Load(config.Sources{File: filepath.Join("testdata", "service.yaml")})
 	if err != nil {
@@ -57,7 +39,7 @@ func openApp(t *testing.T, change ...func(*config.Config)) (*bridge.App, *clock)
 	for _, f := range change {
 		f(&cfg)
 	}
-	c := &clock{now: time.Date(2026, time.March, 4, 5, 6, 7, 89e6, time.UTC)}
+	c := testenv.NewClock(time.Date(2026, time.March, 4, 5, 6, 7, 89e6, time.UTC))
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	app, err := bridge.Open(t.Context(), cfg, bridge.Options{Log: log, Clock: c.Now, Version: "test"})
 	if err != nil {
