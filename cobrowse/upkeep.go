@@ -87,7 +87,7 @@ func (s *Service) flush(ctx context.Context, age time.Duration) {
 	}
 	s.mu.Unlock()
 	for _, id := range waiting {
-		_, err := s.change(ctx, id, func(d *decision) error {
+		session, err := s.change(ctx, id, func(d *decision) error {
 			at := s.pending(id)
 			if !d.Session.Live() || !at.After(d.Session.LastActivityAt) || now.Sub(d.Session.LastActivityAt) < age {
 				return errUnchanged
@@ -95,7 +95,7 @@ func (s *Service) flush(ctx context.Context, age time.Duration) {
 			d.Session.LastActivityAt = at
 			return nil
 		})
-		if cobridge.CodeOf(err) == cobridge.CodeNotFound {
+		if cobridge.CodeOf(err) == cobridge.CodeNotFound || err == nil && !session.Live() {
 			s.mu.Lock()
 			delete(s.activity, id)
 			s.mu.Unlock()
