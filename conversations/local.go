@@ -100,7 +100,11 @@ func (l *Local) Create(ctx context.Context, org OrgID, in NewConversation) (Conv
 	now := l.clock.Now()
 	c := Conversation{ID: in.ID, OrgID: org, ExternalTag: in.ExternalTag, StartedAt: in.StartedAt}
 	if c.ID == "" {
-		c.ID = ID(uuid.NewString())
+		id, err := uuid.NewV7() // ordered by time: neighbours share pages of a store
+		if err != nil {
+			return Conversation{}, fmt.Errorf("draw a conversation id: %w", err)
+		}
+		c.ID = ID(id.String())
 	}
 	if c.StartedAt.IsZero() {
 		c.StartedAt = now

@@ -68,7 +68,8 @@ func (b bucket) name() []byte {
 // bucket are filled nearly up instead of being split in the middle.
 func (b bucket) grows() bool {
 	switch b {
-	case deadlineBucket, liveByOrg, historyByOrg, redeemedByExpiry, repeatableByExpiry, claimByUntil, eventBucket, revocationByUntil:
+	case liveBucket, conversationBucket, // ids that are made here are ordered by time (UUIDv7)
+		deadlineBucket, liveByOrg, historyByOrg, redeemedByExpiry, repeatableByExpiry, claimByUntil, eventBucket, revocationByUntil:
 		return true
 	default:
 		return false
