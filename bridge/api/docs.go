@@ -100,13 +100,14 @@ func servedDocument(document []byte, prefix string) func() []byte {
 	})
 }
 
-// asset serves a constant file. One that is kept compressed is unpacked for the
-// rare caller that does not take it so.
+// asset serves a constant file. One that is kept compressed is unpacked, once, for
+// the rare callers that do not take it so.
 func asset(kind string, content []byte, compressed bool) fiber.Handler {
 	sum := sync.OnceValue(func() string {
 		h := sha256.Sum256(content)
 		return `"` + hex.EncodeToString(h[:8]) + `"`
 	})
+	unpacked := sync.OnceValues(func() ([]byte, error) { return unpack(content) })
 	return func(c *fiber.Ctx) error {
 		c.Vary(fiber.HeaderAcceptEncoding)
 		c.Set(fiber.HeaderETag, sum())
@@ -122,14 +123,18 @@ func asset(kind string, content []byte, compressed bool) fiber.Handler {
 			c.Set(fiber.HeaderContentEncoding, "gzip")
 			return c.Send(content)
 		}
-		plain, err := gzip.NewReader(bytes.NewReader(content))
+		plain, err := unpacked()
 		if err != nil {
 			return fmt.Errorf("unpack asset: %w", err)
 		}
-		all, err := io.ReadAll(plain)
-		if err != nil {
-			return fmt.Errorf("unpack asset: %w", err)
-		}
-		return c.Send(all)
+		return c.Send(plain)
 	}
+}
+
+func unpack(compressed []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
