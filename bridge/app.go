@@ -133,7 +133,7 @@ func (a *App) mount(o Options) error {
 		return fmt.Errorf("viewer base URL: %w", err)
 	}
 	a.fiber = web.NewApp(web.Config{
-		Log: a.log, Clock: a.clock, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections, BodyLimit: a.cfg.Limits.BodyBytes,
+		Log: a.log, Clock: a.clock, NoHSTS: a.cfg.TLS.SelfSigned, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections, BodyLimit: a.cfg.Limits.BodyBytes,
 		Dialects: []web.Dialect{api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)},
 	})
 	a.hub = stream.New(stream.Config{

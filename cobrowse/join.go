@@ -51,7 +51,7 @@ func (c joinClaims) participantOf(session Session) (int, error) {
 		return 0, joinTokenInvalid()
 	case !session.Live():
 		return 0, sessionEnded(session.ID)
-	case i < 0 || session.Participants[i].Role != c.Role:
+	case i < 0 || session.Participants[i].Role != c.Role || session.Participants[i].Invitation != c.Invitation:
 		return 0, joinTokenInvalid()
 	}
 	return i, nil

@@ -361,6 +361,10 @@ func TestParticipants(t *testing.T) {
 	wantCode(t, "no user", add(cobrowse.Invite{Role: cobrowse.RoleSupervisor}), cobridge.CodeConstraintValidation)
 
 	in := h.connect(t, s, cobrowse.ParticipantID(ben))
+	old, err := h.IssueToken(t.Context(), org, s.ID, cobrowse.ParticipantID(ben))
+	if err != nil {
+		t.Fatalf("IssueToken: %v", err)
+	}
 	removed, err := h.RemoveParticipant(t.Context(), org, s.ID, cobrowse.ParticipantID(ben))
 	if err != nil || !removed.Live() {
 		t.Fatalf("RemoveParticipant = %s, %v; want a live session", removed.State(), err)
@@ -373,6 +377,8 @@ func TestParticipants(t *testing.T) {
 	if err != nil || len(back.Participants) != 3 || p.State != cobrowse.ParticipantInvited {
 		t.Fatalf("AddParticipant of somebody removed = %+v, %v; want the same entry, invited", p, err)
 	}
+	_, err = h.Redeem(t.Context(), old.Raw, "")
+	wantCode(t, "a token from before the removal", err, cobridge.CodeJoinTokenInvalid)
 	again, err := h.Connect(t.Context(), cobrowse.ConnectRequest{SessionID: s.ID, Token: token.Raw})
 	if err != nil || again.Participant.Connection.Number <= in.Participant.Connection.Number {
 		t.Errorf("Connect = link %d, %v; want a number above %d", again.Participant.Connection.Number, err, in.Participant.Connection.Number)

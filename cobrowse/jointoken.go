@@ -43,6 +43,8 @@ type joinClaims struct {
 	OrgID     conversations.OrgID `json:"org"`
 	SessionID SessionID           `json:"sid"`
 	Role      Role                `json:"role"`
+	// Invitation is left out for the first one.
+	Invitation uint64 `json:"inv,omitempty"`
 	jwt.RegisteredClaims
 }
 
@@ -63,7 +65,7 @@ func (j *JoinTokens) issue(s Session, p Participant) (JoinToken, error) {
 	now := j.clock.Now()
 	expires := now.Add(j.lifetime).Truncate(time.Second) // a JWT counts whole seconds
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, joinClaims{
-		OrgID: s.OrgID, SessionID: s.ID, Role: p.Role,
+		OrgID: s.OrgID, SessionID: s.ID, Role: p.Role, Invitation: p.Invitation,
 		RegisteredClaims: jwt.RegisteredClaims{
 			ID: uuid.NewString(), Issuer: j.issuer, Audience: jwt.ClaimStrings{joinTokenAudience}, Subject: string(p.ID),
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),

@@ -151,7 +151,8 @@ func (s *Service) admit(d *decision, p Participant) error {
 	if i < 0 {
 		i = len(session.Participants)
 		session.Participants = append(session.Participants, p)
-	} else { // was removed before: comes back with the numbers of its links, so that old links stay old
+	} else { // was removed before: comes back with the numbers of its links, so that old links and old tokens stay old
+		p.Invitation = session.Participants[i].Invitation + 1
 		p.Connection, p.JoinedAt = session.Participants[i].Connection, session.Participants[i].JoinedAt
 		session.Participants[i] = p
 	}

@@ -92,7 +92,8 @@ type Participant struct {
 	State      ParticipantState
 	JoinedAt   time.Time // first time; zero before
 	LeftAt     time.Time // zero while invited or joined
-	Removed    bool      // may not come back
+	Removed    bool      // may not come back unless invited again
+	Invitation uint64    // counts the invitations after the first; a join token is good for its own only
 	Connection Connection
 	Resume     Resume
 }

@@ -19,6 +19,10 @@ type healthBody struct {
 	Status string `json:"status"`
 }
 
+// getRoot answers GET /: who opens the base URL in a browser wants to know what
+// is here.
+func (a *api) getRoot(c *fiber.Ctx) error { return c.Redirect(a.prefix+"/docs", fiber.StatusFound) }
+
 // getHealth answers GET /healthz: the process runs and answers.
 func getHealth(c *fiber.Ctx) error { return c.JSON(healthBody{Status: "ok"}) }
 

@@ -25,6 +25,14 @@ func TestOperations(t *testing.T) {
 	if got := h.want(t, http.StatusOK, http.MethodGet, "/readyz", "", open).body; got != `{"status":"ready","checks":{"store":"ok"}}` {
 		t.Errorf("/readyz = %s", got)
 	}
+	if got := h.want(t, http.StatusFound, http.MethodGet, "/", "", open).header.Get("Location"); got != "/gateway/docs" {
+		t.Errorf("/ leads to %q, want the page of the document behind the prefix", got)
+	}
+	for _, path := range []string{"/healthz", "/readyz", "/docs", "/version"} {
+		if got := h.want(t, http.StatusOK, http.MethodHead, path, "", open).body; got != "" {
+			t.Errorf("HEAD %s has the body %q", path, got)
+		}
+	}
 	if got := h.want(t, http.StatusOK, http.MethodGet, "/version", "", open).body; !strings.Contains(got, `"version":"0.1.0"`) {
 		t.Errorf("/version = %s", got)
 	}

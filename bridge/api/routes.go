@@ -133,8 +133,8 @@ func (a *api) table() []route {
 		{post, "/oauth/introspect", open, a.introspectToken},
 		{get, "/.well-known/oauth-authorization-server", open, a.getMetadata},
 		{get, "/.well-known/jwks.json", open, a.getKeys},
+		{head, "/api/v2/tokens/me", anyToken, a.headTokensMe}, // before GET, which would answer it too
 		{get, "/api/v2/tokens/me", anyToken, a.getTokensMe},
-		{head, "/api/v2/tokens/me", anyToken, a.headTokensMe},
 		{del, "/api/v2/tokens/me", anyToken, a.deleteTokensMe},
 		{get, "/api/v2/oauth/scopes", anyToken, a.getScopes},
 
@@ -169,6 +169,7 @@ func (a *api) table() []route {
 		{post, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.startFromDeployment},
 		{options, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.preflightStart},
 
+		{get, "/", open, a.getRoot},
 		{get, "/healthz", open, getHealth},
 		{get, "/readyz", open, a.getReadiness},
 		{get, "/version", open, a.getVersion},
@@ -214,10 +215,18 @@ func Mount(r fiber.Router, d Deps) {
 	a := newAPI(d)
 	for _, row := range a.table() {
 		if !d.ProbesApart || !isProbe(row) {
-			r.Add(row.method, row.path, a.guard(row))
+			add(r, row, a.guard(row))
 		}
 	}
 	mountDocs(r)
+}
+
+// add adds a route, and HEAD along with GET, as RFC 9110 (section 9.1) asks for.
+func add(r fiber.Router, row route, handle fiber.Handler) {
+	r.Add(row.method, row.path, handle)
+	if row.method == fiber.MethodGet {
+		r.Add(fiber.MethodHead, row.path, handle)
+	}
 }
 
 // MountProbes adds what says whether the service lives and is ready, for an
@@ -226,7 +235,7 @@ func MountProbes(r fiber.Router, d Deps) {
 	a := &api{Deps: d}
 	for _, row := range a.table() {
 		if isProbe(row) {
-			r.Add(row.method, row.path, row.handle)
+			add(r, row, row.handle)
 		}
 	}
 }

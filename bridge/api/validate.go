@@ -215,9 +215,9 @@ func problemsOf(e *jsonschema.ValidationError, field string) []problem {
 	case *kind.MaxLength:
 		return one("too.long", "must have at most "+strconv.Itoa(k.Want)+" characters")
 	case *kind.MinItems:
-		return one("size", "must have at least "+strconv.Itoa(k.Want)+" entries")
+		return one("size", "must have at least "+counted(k.Want))
 	case *kind.MaxItems:
-		return one("size", "must have at most "+strconv.Itoa(k.Want)+" entries")
+		return one("size", "must have at most "+counted(k.Want))
 	case *kind.MaxProperties:
 		return one("size", "must have at most "+strconv.Itoa(k.Want)+" members")
 	case *kind.Pattern, *kind.Format:
@@ -282,4 +282,12 @@ func member(field, name string) string {
 		return name
 	}
 	return field + "." + name
+}
+
+// counted returns a number of entries in words.
+func counted(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return strconv.Itoa(n) + " entries"
 }

@@ -139,8 +139,10 @@ func (c Client) check(found *problems, path string, demo bool) {
 		found.add(path, "these are the well-known credentials of the demonstration, want your own")
 	}
 	switch n := len(secret); {
-	case n == 0 && c.SecretFile != "": // said already, or the file is empty
-		found.add(path+".secretFile", "no secret in it")
+	case n == 0 && c.SecretFile != "":
+		if !found.has(path + ".secretFile") { // a file that cannot be read was named already
+			found.add(path+".secretFile", "no secret in it")
+		}
 	case n < minSecretLen || n > maxSecretLen:
 		found.add(path+".secret", "%d characters, want %d..%d", n, minSecretLen, maxSecretLen)
 	case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -46,4 +47,9 @@ func (p *problems) err() error {
 		return nil
 	}
 	return &Error{Problems: *p}
+}
+
+// has reports whether something is wrong with a key already.
+func (p *problems) has(path string) bool {
+	return slices.ContainsFunc(*p, func(known Problem) bool { return known.Path == path })
 }

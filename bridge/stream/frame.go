@@ -68,7 +68,7 @@ var errBadFrame = errors.New("not a frame")
 // an unknown kind.
 func decodeFrame(data []byte) (frame, error) {
 	kind, ok := kindOf(data)
-	if !ok || !utf8.Valid(data) || tooDeep(data) || !json.Valid(data) {
+	if !ok || !utf8.Valid(data) || web.TooDeep(data, maxDepth) || !json.Valid(data) {
 		return frame{}, errBadFrame
 	}
 	f := frame{kind: kind}
@@ -120,28 +120,6 @@ func kindOf(data []byte) (string, bool) {
 		return "", false
 	}
 	return string(rest[:end]), true
-}
-
-// tooDeep looks for more levels than any frame has, before a decoder recurses
-// into them. What it sees in broken JSON does not matter.
-func tooDeep(data []byte) bool {
-	depth, text := 0, false
-	for i := 0; i < len(data); i++ {
-		switch b := data[i]; {
-		case text && b == '\\':
-			i++
-		case b == '"':
-			text = !text
-		case text:
-		case b == '{' || b == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case b == '}' || b == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 type welcomeFrame struct {

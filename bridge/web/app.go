@@ -23,6 +23,9 @@ type Config struct {
 	Dialects       []Dialect      // of paths that do not speak of errors as Genesys Cloud does
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and -Proto are believed; none by default
 	Observe        ObserveFunc    // for metrics; may be nil
+	// NoHSTS keeps Strict-Transport-Security from being sent: with a self-signed
+	// certificate for localhost it would force TLS on every other service there.
+	NoHSTS bool
 
 	ReadTimeout    time.Duration // for one request, head and body; 15 s
 	WriteTimeout   time.Duration // for one answer; 30 s
@@ -79,7 +82,7 @@ func Use(app *fiber.App, cfg Config) {
 		Recover(),
 		RefuseSmuggling(), // before anything that looks at the request
 		ClientAddress(cfg.TrustedProxies),
-		SecurityHeaders(), // after ClientAddress, which knows whether a proxy speaks TLS
+		SecurityHeaders(cfg.NoHSTS), // after ClientAddress, which knows whether a proxy speaks TLS
 		Deadline(cmp.Or(cfg.RequestTimeout, defaultRequestTimeout)),
 	)
 }

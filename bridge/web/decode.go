@@ -74,7 +74,7 @@ func decodeObject(body []byte, v any) error {
 	if !utf8.Valid(body) {
 		return badBody("The body is not UTF-8.")
 	}
-	if tooDeep(body) {
+	if TooDeep(body, maxDepth) {
 		return badBody("The body nests more than " + strconv.Itoa(maxDepth) + " levels deep.")
 	}
 	if start := bytes.TrimLeft(body, " \t\r\n"); len(start) == 0 || start[0] != '{' {
@@ -104,19 +104,20 @@ func badBody(message string) error {
 	return &cobridge.Error{Code: cobridge.CodeBadRequest, Message: message}
 }
 
-// tooDeep counts brackets outside of strings. It runs before the decoder, which
-// would recurse ten thousand levels.
-func tooDeep(body []byte) bool {
+// TooDeep reports whether JSON has more than the given number of levels. It counts
+// brackets outside of strings, before a decoder recurses into them; what it says
+// of broken JSON does not matter.
+func TooDeep(data []byte, levels int) bool {
 	depth, inString := 0, false
-	for i := 0; i < len(body); i++ {
-		switch b := body[i]; {
+	for i := 0; i < len(data); i++ {
+		switch b := data[i]; {
 		case inString && b == '\\':
 			i++
 		case b == '"':
 			inString = !inString
 		case inString:
 		case b == '{' || b == '[':
-			if depth++; depth > maxDepth {
+			if depth++; depth > levels {
 				return true
 			}
 		case b == '}' || b == ']':

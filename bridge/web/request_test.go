@@ -140,6 +140,11 @@ func TestSecurityHeaders(t *testing.T) {
 	if got, want := a.header.Get("Strict-Transport-Security"), "max-age=31536000"; got != want {
 		t.Errorf("behind TLS: Strict-Transport-Security = %q, want %q", got, want)
 	}
+	without, _ := newApp(web.Config{NoHSTS: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}})
+	without.Get("/api/v2/ok", func(c *fiber.Ctx) error { return c.SendString("ok") })
+	if got := send(t, without, http.MethodGet, "/api/v2/ok", "", "X-Forwarded-Proto", "https").header.Get("Strict-Transport-Security"); got != "" {
+		t.Errorf("switched off: Strict-Transport-Security = %q, want none", got)
+	}
 }
 
 func TestDeadlineReachesTheHandler(t *testing.T) {

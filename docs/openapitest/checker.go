@@ -68,6 +68,11 @@ func (k *Checker) Check(req *http.Request, reqBody []byte, resp *http.Response, 
 		copied.URL = &url.URL{Scheme: "http", Host: "localhost", Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
 	}
 	route, params, found := k.find(req.Method, copied.URL.EscapedPath())
+	if !found && req.Method == http.MethodHead { // comes with each GET, without the body
+		if _, _, found := k.find(http.MethodGet, copied.URL.EscapedPath()); found && len(respBody) == 0 {
+			return nil
+		}
+	}
 	if !found {
 		if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed || resp.StatusCode == http.StatusRequestHeaderFieldsTooLarge {
 			return nil
@@ -120,7 +125,7 @@ func (k *Checker) find(method, path string) (*routers.Route, map[string]string, 
 	var best *routers.Route
 	var bestParams map[string]string
 	for template, item := range k.doc.Paths.Map() {
-		params, ok := match(strings.Split(template, "/"), wanted)
+		params, ok := match(strings.Split(strings.TrimSuffix(template, "/"), "/"), wanted)
 		operation := item.GetOperation(method)
 		if ok && operation != nil && (best == nil || len(params) < len(bestParams)) {
 			best = &routers.Route{Spec: k.doc, Path: template, PathItem: item, Method: method, Operation: operation}

@@ -124,6 +124,7 @@ func TestInProcess(t *testing.T) {
 		"GET /api/v2/cobrowse/sessions/{sessionId}/stream 101":          "a WebSocket; bridge/stream tests it",
 		"GET /api/v2/cobrowse/sessions/{sessionId}/stream/check 204":    "the same",
 		"GET /metrics 200":                                              "bridge tests it",
+		"GET / 302":                                                     "bridge/api tests it",
 		"GET /cobrowse/join 303":                                        "only where viewers have an origin of their own; bridge/pages and TestDemo test it",
 		"GET /cobrowse/join 404":                                        "bridge/pages tests it",
 		"GET /readyz 503":                                               "only while the service starts, stops or has lost its store; bridge tests it",
