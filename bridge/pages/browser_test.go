@@ -64,7 +64,7 @@ func storyOfASession(t *testing.T, b *chrome) {
 		t.Error("the token is in the page")
 	}
 	agent.wait(`document.querySelectorAll("#peers li").length === 2`)
-	agent.wait(`document.querySelector("#peers .here .name").textContent === "Anna Berger (you)"`)
+	agent.wait(`document.querySelector("#peers .here .name").textContent === "Ada Agent (you)"`)
 	agent.wait(`/^1[45]:\d\d$/.test(document.getElementById("timer").textContent)`)
 
 	supervisor := b.person(t).open(h.joinURL(t, s, benPID), look{})

@@ -71,7 +71,7 @@ func newHouse(t *testing.T, changes ...func(*config.Config)) *house {
 	cfg.Listen, cfg.Store = listener.Addr().String(), "bolt:"+filepath.Join(t.TempDir(), "store.db")
 	able := config.Capability{Voice: true, Digital: true}
 	cfg.Organisations = []config.Organisation{{ID: string(org), Name: "Test", Users: []config.User{
-		{ID: string(ann), Name: "Anna Berger", Cobrowse: able}, {ID: string(ben), Name: "Ben Okafor", Cobrowse: able},
+		{ID: string(ann), Name: "Ada Agent", Cobrowse: able}, {ID: string(ben), Name: "Sam Supervisor", Cobrowse: able},
 	}}}
 	for _, change := range changes {
 		change(&cfg)
@@ -103,14 +103,14 @@ func newHouse(t *testing.T, changes ...func(*config.Config)) *house {
 
 var (
 	agentAndSupervisor = []cobrowse.Invite{{UserID: ann, Role: cobrowse.RoleAgent}, {UserID: ben, Role: cobrowse.RoleSupervisor}}
-	everybody          = append([]cobrowse.Invite{{Role: cobrowse.RoleCustomer, Name: "Kim Lindqvist"}}, agentAndSupervisor...)
+	everybody          = append([]cobrowse.Invite{{Role: cobrowse.RoleCustomer, Name: "Kim Customer"}}, agentAndSupervisor...)
 )
 
 func (h *house) start(t *testing.T, invites []cobrowse.Invite) cobrowse.Session {
 	t.Helper()
 	c, err := h.Directory().Create(t.Context(), org, conversations.NewConversation{
 		Medium: conversations.MediumMessage, Participants: []conversations.NewParticipant{
-			{Purpose: conversations.PurposeCustomer, Name: "Kim Lindqvist"}, {Purpose: conversations.PurposeAgent, UserID: ann},
+			{Purpose: conversations.PurposeCustomer, Name: "Kim Customer"}, {Purpose: conversations.PurposeAgent, UserID: ann},
 		},
 	})
 	if err != nil {
