@@ -32,7 +32,7 @@ fmt: ## Format Go files and sort their imports
 	$(TOOL) golangci-lint fmt ./...
 
 fmt-check:
-	@out=$$(git ls-files -z '*.go' | xargs -0 $(TOOL) gofumpt -d 2>&1) && [ -z "$$out" ] || { echo "$$out"; echo "not formatted: run make fmt"; exit 1; }
+	@out=$$(git ls-files -z '*.go' | xargs -0 $(TOOL) gofumpt -d) && [ -z "$$out" ] || { echo "$$out"; echo "not formatted: run make fmt"; exit 1; }
 
 vet:
 	$(GO) vet ./...
