@@ -58,7 +58,7 @@ type Started struct {
 // CodeMissingPermissions, and CodeConflict, whose EntityID is the session that
 // the conversation has. In a race exactly one caller wins.
 func (s *Service) Start(ctx context.Context, r StartRequest) (Started, error) {
-	if err := s.checkStart(r); err != nil {
+	if err := s.CheckStart(r); err != nil {
 		return Started{}, err
 	}
 	if r.IdempotencyKey != "" {
@@ -100,7 +100,9 @@ func (s *Service) Start(ctx context.Context, r StartRequest) (Started, error) {
 	return Started{Session: session, Tokens: tokens}, err
 }
 
-func (s *Service) checkStart(r StartRequest) error {
+// CheckStart is the first check of Start, which needs nobody to be asked: it fails
+// with CodeConstraintValidation and one detail per problem.
+func (s *Service) CheckStart(r StartRequest) error {
 	var bad problems
 	if r.ConversationID == "" {
 		bad.add("conversationId", "required")
@@ -110,6 +112,7 @@ func (s *Service) checkStart(r StartRequest) error {
 	}
 	seen := map[conversations.UserID]bool{}
 	roles := map[Role]int{}
+	unknown := false
 	for i, in := range r.Participants {
 		checkInvite(&bad, fmt.Sprintf("participants[%d].", i), in)
 		if in.UserID != "" && seen[in.UserID] {
@@ -117,13 +120,14 @@ func (s *Service) checkStart(r StartRequest) error {
 		}
 		seen[in.UserID] = true
 		roles[in.Role]++
+		unknown = unknown || in.Role != "" && !slices.Contains(Roles(), in.Role)
 		if (in.Role == RoleAgent || in.Role == RoleCustomer) && roles[in.Role] > 1 {
 			bad.addf("duplicate", "participants[%d].role", i)
 		}
 	}
 	switch sharers := roles[RoleCustomer] + roles[RoleAgent]; {
 	case len(r.Participants) == 0:
-	case sharers == 0 && roles[""] == 0:
+	case sharers == 0 && roles[""] == 0 && !unknown: // a mistyped role may have meant one
 		bad.add("participants", "sharer.required")
 	case len(r.Participants)-1 > s.rules.MaxViewers:
 		bad.add("participants", "too.many")

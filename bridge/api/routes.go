@@ -59,6 +59,7 @@ type authority interface {
 
 // sessions is the part of *cobrowse.Service that is called here.
 type sessions interface {
+	CheckStart(r cobrowse.StartRequest) error
 	Start(ctx context.Context, r cobrowse.StartRequest) (cobrowse.Started, error)
 	Get(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID) (cobrowse.Session, error)
 	List(ctx context.Context, r cobrowse.ListRequest) ([]cobrowse.Session, int, error)

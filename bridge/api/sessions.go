@@ -52,9 +52,7 @@ func (a *api) createSession(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := a.decode(c, schemaSession, &in); err != nil {
-		return err
-	}
+	broken := a.decode(c, schemaSession, &in)
 	p := principal(c)
 	req := cobrowse.StartRequest{
 		OrgID: conversations.OrgID(p.OrgID), ClientID: p.ClientID, ConversationID: in.ConversationID,
@@ -63,6 +61,9 @@ func (a *api) createSession(c *fiber.Ctx) error {
 	}
 	for i, invited := range in.Participants {
 		req.Participants[i] = invited.invite()
+	}
+	if broken != nil {
+		return together(broken, a.Sessions.CheckStart(req))
 	}
 	if key != "" {
 		req.IdempotencyKey, req.Route, req.BodyHash = key, routeCreate, sha256.Sum256(c.Request().Body())

@@ -74,8 +74,8 @@ func compile(document []byte) (map[string]*jsonschema.Schema, error) {
 }
 
 // decode reads the body into v after it was checked against a schema. A body that
-// breaks rules fails with CodeConstraintValidation and one Detail per problem;
-// otherwise it fails as web.Decode does.
+// breaks rules fails with CodeConstraintValidation and one Detail per problem, and v
+// has as much of it as could be read; otherwise it fails as web.Decode does.
 func (a *api) decode(c *fiber.Ctx, schema string, v any) error {
 	// Numbers become float64 on purpose: all of ours are small, and an exact 1e999999 costs megabytes.
 	var instance map[string]any
@@ -86,23 +86,46 @@ func (a *api) decode(c *fiber.Ctx, schema string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := compiled[schema].Validate(instance); err != nil {
-		failed, ok := errors.AsType[*jsonschema.ValidationError](err)
-		if !ok {
-			return fmt.Errorf("check body: %w", err)
-		}
-		return brokenRules(failed, instance)
-	}
+	broken := compiled[schema].Validate(instance)
 	body := c.Request().Body()
 	if dropOtherCase(instance, reflect.TypeOf(v)) {
 		if body, err = json.Marshal(instance); err != nil {
 			return fmt.Errorf("encode body: %w", err)
 		}
 	}
-	if err := json.Unmarshal(body, v); err != nil {
+	unread := json.Unmarshal(body, v)
+	if failed, ok := errors.AsType[*jsonschema.ValidationError](broken); ok {
+		return brokenRules(failed, instance)
+	}
+	if broken != nil {
+		return fmt.Errorf("check body: %w", broken)
+	}
+	if unread != nil {
 		return unreadable()
 	}
 	return nil
+}
+
+// together adds to the problems that the schema found those that the rules of the
+// domain find in what could be read: a caller shall see all of them at once. What
+// lies at or below a place that has a problem already is a consequence of it.
+func together(bySchema, byRules error) error {
+	first, ok := asFailure(bySchema)
+	second, also := asFailure(byRules)
+	if !ok || first.Code != cobridge.CodeConstraintValidation || !also || second.Code != cobridge.CodeConstraintValidation {
+		return bySchema
+	}
+	all := *first
+	all.Details = slices.Clone(first.Details)
+	for _, d := range second.Details {
+		if len(all.Details) < maxProblems && !slices.ContainsFunc(first.Details, func(known cobridge.Detail) bool {
+			rest, below := strings.CutPrefix(d.FieldName, known.FieldName)
+			return below && (rest == "" || rest[0] == '.' || rest[0] == '[')
+		}) {
+			all.Details = append(all.Details, d)
+		}
+	}
+	return &all
 }
 
 // dropOtherCase removes the members of a body that have the name of one of t's

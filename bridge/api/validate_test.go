@@ -30,6 +30,10 @@ func TestFieldRules(t *testing.T) {
 			"in the second participant", sessionsURL, session(`[`+agent+`,{"role":"boss","userId":1,"name":[]}]`, `{}`),
 			[]string{"participants[1].name type", "participants[1].role unknown", "participants[1].userId type"},
 		},
+		{
+			"of the schema and of the rules", sessionsURL, session(`[`+agent+`,{"role":"boss","userId":"`+string(ann)+`"},`+agent+`]`, `{"timeoutInMinutes":481}`),
+			[]string{"participants[1].role unknown", "settings.timeoutInMinutes range", "participants[1].userId duplicate", "participants[2].userId duplicate", "participants[2].role duplicate"},
+		},
 		{"no user", sessionsURL, session(`[{"role":"agent"},{}]`, `{}`), []string{"participants[0].userId required", "participants[1].userId required"}},
 		{"a customer with a user", sessionsURL, session(`[{"role":"customer","userId":"u"},`+agent+`]`, `{}`), []string{"participants[0].userId not.allowed"}},
 		{"time-out too short", sessionsURL, session(`[`+agent+`]`, `{"timeoutInMinutes":0}`), []string{"settings.timeoutInMinutes range"}},
