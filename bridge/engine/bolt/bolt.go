@@ -38,6 +38,13 @@ const (
 	lockTimeout = 3 * time.Second
 	// cachedSessions bounds the live sessions kept decoded, at about 4 KB each.
 	cachedSessions = 8192
+	// cachedTalks and cachedUsers bound what creating a session asks for: a
+	// conversation, which it does twice, and the users it invites.
+	cachedTalks = 1024
+	cachedUsers = 4096
+	// largestTalk is the largest conversation that is kept decoded, in bytes of its
+	// record: attributes can make it megabytes.
+	largestTalk = 8 << 10
 )
 
 // Config says where the store is.
@@ -74,7 +81,9 @@ type Store struct {
 	broken    atomic.Pointer[brokenError] // why nothing is written any more
 	stuck     bool                        // the writer's: a transaction can be neither ended nor undone
 
-	sessions    *sessionCache
+	sessions    *recordCache[cobrowse.SessionID, cobrowse.Session]
+	talks       *recordCache[conversations.ID, conversations.Conversation]
+	users       *recordCache[string, conversations.User] // by their key in the file
 	clients     *clientCache
 	revocations *revocationCache
 	tail        *eventTail
@@ -100,7 +109,10 @@ func open(ctx context.Context, cfg Config, options bbolt.Options) (*Store, error
 	s := &Store{
 		log: cfg.Log, clock: cfg.Clock, onCommit: cfg.OnCommit,
 		requests: make(chan *request), closing: make(chan struct{}),
-		sessions: newSessionCache(cachedSessions), clients: newClientCache(), revocations: newRevocationCache(), tail: newEventTail(),
+		sessions: newRecordCache[cobrowse.SessionID, cobrowse.Session](cachedSessions),
+		talks:    newRecordCache[conversations.ID, conversations.Conversation](cachedTalks),
+		users:    newRecordCache[string, conversations.User](cachedUsers),
+		clients:  newClientCache(), revocations: newRevocationCache(), tail: newEventTail(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
 	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/conversations"
 )
 
 // followOne makes a named follower store its place after one event.
@@ -105,5 +109,54 @@ func TestCacheIsBounded(t *testing.T) {
 				t.Fatalf("%d sessions and %d lookups in a cache for %d", cached, lookups, limit)
 			}
 		}
+	}
+}
+
+// What was read once, and is kept decoded, follows every change of it.
+func TestKeptConversationsAndUsersFollowTheirChanges(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	store := mustOpen(t, filepath.Join(t.TempDir(), "store.db"))
+	if err := store.CreateConversation(ctx, conversations.Conversation{
+		ID: "c", OrgID: "o", StartedAt: t0, Participants: []conversations.Participant{{ID: "p", Purpose: conversations.PurposeAgent}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 3 {
+		for range 2 { // from the file, then from memory
+			c, err := store.Conversation(ctx, "o", "c")
+			if got := c.ExternalTag; err != nil || got != strings.Repeat("x", round) {
+				t.Errorf("after %d changes the tag is %q, %v", round, got, err)
+			}
+			c.Participants[0].Name = "changed by the caller"
+			if _, err := store.Conversation(ctx, "other", "c"); cobridge.CodeOf(err) != cobridge.CodeConversationNotFound {
+				t.Errorf("another organisation reads it: %v", err)
+			}
+		}
+		if c, err := store.UpdateConversation(ctx, "o", "c", func(c *conversations.Conversation) error {
+			c.ExternalTag += "x"
+			c.EndedAt = t0
+			return nil
+		}); err != nil || c.Participants[0].Name != "" {
+			t.Errorf("update = %+v, %v", c, err)
+		}
+		name := strings.Repeat("y", round)
+		if err := store.PutUser(ctx, conversations.User{ID: "u", OrgID: "o", Name: name}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if u, err := store.User(ctx, "o", "u"); err != nil || u.Name != name {
+				t.Errorf("user = %q, %v, want %q", u.Name, err, name)
+			}
+		}
+	}
+	if _, err := store.Conversation(ctx, "o", "c"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := store.PurgeConversations(ctx, t0.Add(time.Hour), 10); n != 1 || err != nil {
+		t.Fatalf("purge = %d, %v", n, err)
+	}
+	if _, err := store.Conversation(ctx, "o", "c"); cobridge.CodeOf(err) != cobridge.CodeConversationNotFound {
+		t.Errorf("a purged conversation is read: %v", err)
 	}
 }

@@ -41,6 +41,11 @@ func startKey(c conversations.Conversation) []byte {
 	return append(appendInverted(key, c.StartedAt), c.ID...)
 }
 
+// changedConversation has a conversation read anew, once the transaction is committed.
+func (s *Store) changedConversation(t *txn, id conversations.ID) {
+	t.after = append(t.after, func() { s.talks.remove(id) })
+}
+
 func (t *txn) putConversation(c conversations.Conversation, encoded []byte) {
 	t.put(conversationBucket, []byte(c.ID), encoded)
 	t.put(conversationByStart, startKey(c), facet(c))
@@ -71,6 +76,7 @@ func (s *Store) CreateConversation(ctx context.Context, c conversations.Conversa
 			}
 		}
 		t.putConversation(c, encoded)
+		s.changedConversation(t, c.ID)
 		return t.err
 	})
 	if err != nil {
@@ -81,7 +87,23 @@ func (s *Store) CreateConversation(ctx context.Context, c conversations.Conversa
 
 // Conversation implements [conversations.Store].
 func (s *Store) Conversation(ctx context.Context, org conversations.OrgID, id conversations.ID) (conversations.Conversation, error) {
-	c, _, err := s.conversation(ctx, org, id)
+	if err := s.alive(); err != nil {
+		return conversations.Conversation{}, err
+	}
+	if cached := s.talks.get(id); cached != nil {
+		if cached.OrgID != org {
+			return conversations.Conversation{}, conversations.NotFound(id)
+		}
+		return cached.Clone(), nil
+	}
+	var found *conversations.Conversation
+	mark := s.talks.begin(id)
+	defer func() { s.talks.finish(id, mark, found) }()
+	c, stored, err := s.conversation(ctx, org, id)
+	if err == nil && len(stored) <= largestTalk {
+		kept := c.Clone()
+		found = &kept
+	}
 	return c, err
 }
 
@@ -163,6 +185,7 @@ func (s *Store) UpdateConversation(ctx context.Context, org conversations.OrgID,
 			}
 			t.deleteConversation(old)
 			t.putConversation(written, encoded)
+			s.changedConversation(t, id)
 			return t.err
 		})
 		switch {

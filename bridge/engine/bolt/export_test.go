@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/cobridge/cobridge/cobrowse"
 )
 
 // OpenLimited opens a store whose file cannot grow beyond a size, as on a full disk.
@@ -20,7 +22,9 @@ func (s *Store) Do(ctx context.Context, op func(put func(key, value []byte)) err
 }
 
 // CacheSessions shrinks the cache of a store that nobody uses yet.
-func (s *Store) CacheSessions(limit int) { s.sessions = newSessionCache(limit) }
+func (s *Store) CacheSessions(limit int) {
+	s.sessions = newRecordCache[cobrowse.SessionID, cobrowse.Session](limit)
+}
 
 // CachedSessions counts what the cache holds, and the lookups under way.
 func (s *Store) CachedSessions() (sessions, lookups int) {

@@ -150,6 +150,7 @@ func (s *Store) PurgeConversations(ctx context.Context, ended time.Time, limit i
 				return 0, err
 			}
 			t.deleteConversation(c)
+			s.changedConversation(t, c.ID)
 		}
 		return len(keys), nil
 	})

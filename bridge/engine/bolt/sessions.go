@@ -273,7 +273,7 @@ func indexEntries(s *cobrowse.Session) []indexEntry {
 func (s *Store) applied(c *change) {
 	switch {
 	case c.next.Live():
-		s.sessions.put(c.next)
+		s.sessions.put(c.next.ID, c.next)
 		if c.prev == nil {
 			s.counts.live.Add(1)
 		}
@@ -397,7 +397,7 @@ func (s *Store) loadSessions(ctx context.Context, t *txn) error {
 		if err != nil {
 			return err
 		}
-		s.sessions.add(found)
+		s.sessions.add(found.ID, found)
 		return nil
 	})
 }

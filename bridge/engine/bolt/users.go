@@ -42,6 +42,7 @@ func (s *Store) PutUser(ctx context.Context, u conversations.User) error {
 			}
 			t.put(userBucket, orgKey(u.OrgID, u.ID), encoded)
 			t.put(userByName, userNameKey(u), []byte(u.State))
+			t.after = append(t.after, func() { s.users.remove(string(orgKey(u.OrgID, u.ID))) })
 			return t.err
 		})
 	}
@@ -53,6 +54,16 @@ func (s *Store) PutUser(ctx context.Context, u conversations.User) error {
 
 // User implements [conversations.Store].
 func (s *Store) User(ctx context.Context, org conversations.OrgID, id conversations.UserID) (conversations.User, error) {
+	if err := s.alive(); err != nil {
+		return conversations.User{}, err
+	}
+	key := string(orgKey(org, id))
+	if cached := s.users.get(key); cached != nil {
+		return *cached, nil
+	}
+	var found *conversations.User
+	mark := s.users.begin(key)
+	defer func() { s.users.finish(key, mark, found) }()
 	var u conversations.User
 	err := s.view(ctx, func(t *txn) (err error) {
 		u, err = t.user(org, id)
@@ -64,6 +75,8 @@ func (s *Store) User(ctx context.Context, org conversations.OrgID, id conversati
 	case u.ID == "":
 		return u, conversations.UserNotFound(id)
 	}
+	kept := u // the caller may change its own
+	found = &kept
 	return u, nil
 }
 
