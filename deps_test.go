@@ -27,6 +27,7 @@ const (
 	fasthttp   = "github.com/valyala/fasthttp"
 	fiber      = "github.com/gofiber/fiber/v2"
 	goCmp      = "github.com/google/go-cmp"
+	goleak     = "go.uber.org/goleak"
 	httpmock   = "github.com/jarcoal/httpmock"
 	jsonschema = "github.com/santhosh-tekuri/jsonschema/v6"
 	jwt        = "github.com/golang-jwt/jwt/v5"
@@ -72,7 +73,7 @@ var house = map[string][]string{
 	"bridge/limit":             {xrate},
 	"bridge/web":               {fiber, fasthttp, uuid},
 	"bridge/config":            {koanf, yaml, pflag},
-	"bridge/testenv":           {}, // for test files only, so no row may name it
+	"bridge/testenv":           {goleak}, // for test files only, so no row may name it
 
 	// The rules, and what is read by people and browsers.
 	"cobrowse":        {"conversations", jwt, uuid},

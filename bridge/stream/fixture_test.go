@@ -1,7 +1,6 @@
 package stream_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,23 +15,17 @@ import (
 	"time"
 
 	"github.com/fasthttp/websocket"
-	"go.uber.org/goleak"
 
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
 	"github.com/cobridge/cobridge/bridge/stream"
+	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// fasthttp's own: they end within ten seconds of the server, or never.
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-	)
-}
+func TestMain(m *testing.M) { testenv.VerifyNoLeaks(m) }
 
 const (
 	org    conversations.OrgID  = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -104,7 +97,7 @@ type house struct {
 	*cobrowse.Service
 	store     *bolt.Store
 	directory *conversations.Local
-	log       *bytes.Buffer // safe to read once the test has stopped using the hub
+	log       *testenv.Buffer
 
 	*node
 }
@@ -120,21 +113,9 @@ type node struct {
 // change alters the configuration of a hub before it is built.
 type change func(*stream.Config)
 
-// lockedBuffer is a log that the hub and the test may touch at once.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  *bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
 func newHouse(t *testing.T, changes ...change) *house {
 	t.Helper()
-	h := &house{log: &bytes.Buffer{}}
+	h := &house{log: &testenv.Buffer{}}
 	store, err := bolt.Open(t.Context(), bolt.Config{Path: filepath.Join(t.TempDir(), "store.db")})
 	if err != nil {
 		t.Fatalf("open store: %v", err)
@@ -144,7 +125,7 @@ func newHouse(t *testing.T, changes ...change) *house {
 			t.Errorf("close store: %v", err)
 		}
 	})
-	log := slog.New(slog.NewTextHandler(&lockedBuffer{b: h.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	clock := cobridge.Clock(time.Now)
 	h.store, h.directory = store, conversations.NewLocal(store, clock)
 	h.Service = cobrowse.New(cobrowse.Config{

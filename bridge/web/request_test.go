@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -227,23 +226,4 @@ func TestServerSettings(t *testing.T) {
 	if cfg := app.Config(); !cfg.Immutable || cfg.Prefork || !cfg.EnableTrustedProxyCheck || len(cfg.TrustedProxies) > 0 {
 		t.Error("Immutable and EnableTrustedProxyCheck must be on, Prefork and Fiber's own trust off")
 	}
-}
-
-// TestFasthttpIsPinned holds the version that has the fixes for repeated
-// lengths, chunk extensions and header injection; Fiber alone selects an older one.
-func TestFasthttpIsPinned(t *testing.T) {
-	t.Parallel()
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		t.Skip("this binary has no build information")
-	}
-	for _, dep := range info.Deps {
-		if dep.Path == "github.com/valyala/fasthttp" {
-			if dep.Version < "v1.73.0" {
-				t.Errorf("fasthttp = %s, want v1.73.0 or later", dep.Version)
-			}
-			return
-		}
-	}
-	t.Skip("the build information lists no modules")
 }

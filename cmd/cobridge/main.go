@@ -26,7 +26,7 @@ const (
 func main() {
 	if os.Getenv("GOGC") == "" {
 		// The live heap is a few megabytes, so that the default would collect all the
-		// time: it costs a sixth of the processor time per request (docs/performance.md).
+		// time (docs/performance.md has what that costs).
 		debug.SetGCPercent(400)
 	}
 	os.Exit(run(context.Background(), os.Args[1:], console{env: os.Environ(), in: os.Stdin, out: os.Stdout, err: os.Stderr}))

@@ -24,11 +24,13 @@ func benchStore(b *testing.B) *bolt.Store {
 	return store
 }
 
-// creation is what the service stores when a session starts.
+// creation is what the service stores when a session starts: ids that are drawn in
+// the order of time, and a session token that is random. Nine digits would meet
+// again in a long run.
 func creation() cobrowse.Change {
-	s := newSession(uuid.NewString(), conversations.ID(uuid.NewString()))
+	s := newSession(uuid.Must(uuid.NewV7()).String(), conversations.ID(uuid.Must(uuid.NewV7()).String()))
 	return cobrowse.Change{
-		At: t0, Session: s, Take: []cobrowse.Claim{claimOf(s), {Kind: cobrowse.ClaimSessionToken, Key: string(s.ID)}},
+		At: t0, Session: s, Take: []cobrowse.Claim{claimOf(s), {Kind: cobrowse.ClaimSessionToken, Key: uuid.NewString()}},
 		Events: []cobrowse.Event{{Type: cobrowse.EventCreated, At: t0, OrgID: s.OrgID, SessionID: s.ID, ConversationID: s.ConversationID}},
 	}
 }
