@@ -74,11 +74,14 @@ func (a *App) purge(ctx context.Context) error {
 		if _, err := a.oauth.Purge(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "purging tokens failed", "err", err)
 		}
-		const batch = 500
-		for n := batch; n == batch; {
-			var err error
-			if n, err = a.directory.Purge(ctx, a.cfg.Retention.Conversations, batch); err != nil && ctx.Err() == nil {
+		for {
+			const batch = 500
+			n, err := a.directory.Purge(ctx, a.cfg.Retention.Conversations, batch)
+			if err != nil && ctx.Err() == nil {
 				a.log.WarnContext(ctx, "purging conversations failed", "err", err)
+			}
+			if err != nil || n < batch {
+				break
 			}
 		}
 		select {

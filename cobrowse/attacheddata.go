@@ -20,8 +20,8 @@ const (
 
 // AttachData writes a new session to the attributes of its conversation: those of
 // the customer, else of the first agent. It is called with each event, at least
-// once; a failure means to call it again with the same one. The session itself
-// never fails for it.
+// once; a failure means to call it again with the same one, and what can never
+// succeed is none. The session itself never fails for it.
 func (s *Service) AttachData(ctx context.Context, e Event) error {
 	if e.ConversationID == "" || e.Type != EventCreated && e.Type != EventUpdated {
 		return nil
@@ -45,8 +45,15 @@ func (s *Service) AttachData(ctx context.Context, e Event) error {
 	if old[AttachedStartTime] == "" {
 		data[AttachedStartTime] = strconv.FormatInt(e.At.UnixMilli(), 10)
 	}
-	if err := s.directory.SetAttributes(ctx, e.OrgID, c.ID, c.Participants[i].ID, data); err != nil {
+	err = s.directory.SetAttributes(ctx, e.OrgID, c.ID, c.Participants[i].ID, data)
+	switch cobridge.CodeOf(err) {
+	case "":
+		return nil
+	case cobridge.CodeConstraintValidation, cobridge.CodeConversationNotFound, cobridge.CodeParticipantNotFound:
+		// It would be refused again, and what comes after it would wait for ever.
+		s.log.WarnContext(ctx, "attached data refused", "sessionId", string(e.SessionID), "conversationId", string(c.ID), "err", err)
+		return nil
+	default:
 		return fmt.Errorf("write attached data: %w", err)
 	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package cobrowse_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -58,5 +59,34 @@ func TestAttachData(t *testing.T) {
 	attach(cobrowse.Event{Type: cobrowse.EventUpdated, At: t0, OrgID: org, SessionID: "attached", ConversationID: alone.ID})
 	if c, err := h.directory.Conversation(t.Context(), org, alone.ID); err != nil || c.Participants[0].Attributes["CoBrowseSessionId"] != "attached" {
 		t.Errorf("without a customer the agent's attributes = %v, %v", c.Participants[0].Attributes, err)
+	}
+}
+
+// A conversation that takes no more attributes must not hold up those behind it:
+// an event that can never be handled is given up.
+func TestAttachDataGivesUpWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.start(t, agentAndSupervisor).Session
+	c, err := h.directory.Conversation(t.Context(), org, s.ConversationID)
+	if err != nil {
+		t.Fatalf("Conversation: %v", err)
+	}
+	full := func() error {
+		for batch := range 11 {
+			data := map[string]string{}
+			for i := range 100 {
+				data[fmt.Sprintf("k%d-%d", batch, i)] = "v"
+			}
+			if err := h.directory.SetAttributes(t.Context(), org, c.ID, c.Participants[0].ID, data); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	wantCode(t, "filling the customer's attributes", full(), cobridge.CodeConstraintValidation)
+	event := cobrowse.Event{Type: cobrowse.EventCreated, At: s.CreatedAt, OrgID: org, SessionID: s.ID, ConversationID: s.ConversationID}
+	if err := h.AttachData(t.Context(), event); err != nil {
+		t.Errorf("AttachData = %v, want nil: trying again would change nothing", err)
 	}
 }
