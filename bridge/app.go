@@ -100,7 +100,7 @@ func (a *App) build(ctx context.Context, o Options) error {
 		},
 	})
 	a.directory.OnEnd(func(ctx context.Context, org conversations.OrgID, id conversations.ID) {
-		// The conversation is over whatever happens here; Reconcile catches up.
+		// The conversation is over whatever happens here; Reconcile catches up within a minute.
 		if err := a.cobrowse.ConversationEnded(context.WithoutCancel(ctx), org, id); err != nil {
 			a.log.ErrorContext(ctx, "ending the session of an ended conversation failed", "conversationId", string(id), "err", err)
 		}

@@ -12,30 +12,30 @@ import (
 )
 
 const (
-	sweepInterval = time.Second // how late a passed deadline is noticed if nobody looks
-	sweepBatch    = 500         // sessions, or entries to forget, in one step
-	purgeInterval = time.Minute
-	recoverAtOnce = 64             // sessions
+	sweepInterval = time.Second    // how late a passed deadline is noticed if nobody looks
+	sweepBatch    = 500            // sessions, or entries to forget, in one step
+	tidyInterval  = time.Minute    // between looks at the directory and the history
+	atOnce        = 64             // sessions that are looked at together
 	eventsKept    = 24 * time.Hour // how far a named follower may be behind
 )
 
-// Run ends sessions whose deadline has passed, stores user input that waits, and
-// forgets what is past its retention, until ctx ends. At the start it ends the
-// sessions of conversations that ended while nobody watched. Failures are logged
-// and tried again; Run returns nil.
+// Run ends sessions whose deadline has passed and stores user input that waits,
+// each second, until ctx ends. At the start and each minute it ends the sessions of
+// conversations that ended while nobody told us, and forgets what is past its
+// retention. Failures are logged and tried again; Run returns nil.
 func (s *Service) Run(ctx context.Context) error {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
-	if err := s.Reconcile(ctx); err != nil && ctx.Err() == nil {
-		s.log.WarnContext(ctx, "reconciling with the directory failed", "err", err)
-	}
-	var purged time.Time
+	var tidied time.Time
 	for {
 		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "sweeping sessions failed", "err", err)
 		}
-		if now := s.clock.Now(); now.Sub(purged) >= purgeInterval {
-			purged = now
+		if now := s.clock.Now(); now.Sub(tidied) >= tidyInterval {
+			tidied = now
+			if err := s.Reconcile(ctx); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "reconciling with the directory failed", "err", err)
+			}
 			if err := s.purge(ctx); err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "purging history failed", "err", err)
 			}
@@ -59,19 +59,21 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 		if err != nil {
 			return ended, fmt.Errorf("find overdue sessions: %w", err)
 		}
-		progress := false
+		var failed []error // of one session, which must not hold up the others
+		known := 0
 		for _, id := range ids {
-			session, err := s.read(ctx, id)
-			if err != nil && cobridge.CodeOf(err) != cobridge.CodeNotFound {
-				return ended, err
+			switch session, err := s.read(ctx, id); {
+			case err != nil && cobridge.CodeOf(err) != cobridge.CodeNotFound:
+				failed = append(failed, err)
+			case err == nil:
+				known++
+				if !session.Live() {
+					ended++
+				}
 			}
-			if err == nil && !session.Live() {
-				ended++
-			}
-			progress = progress || err == nil
 		}
-		if len(ids) < sweepBatch || !progress {
-			return ended, nil
+		if len(ids) < sweepBatch || known == 0 || len(failed) > 0 {
+			return ended, errors.Join(failed...)
 		}
 	}
 }
@@ -139,69 +141,73 @@ func (s *Service) ConversationEnded(ctx context.Context, org conversations.OrgID
 // Reconcile ends the live sessions of conversations that are over or gone. What
 // the directory cannot be asked about stays as it is.
 func (s *Service) Reconcile(ctx context.Context) error {
-	live, err := s.live(ctx)
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, session := range live {
+	return s.eachLive(ctx, func(session Session) (bool, error) {
 		if session.ConversationID == "" {
-			continue
+			return true, nil
 		}
 		c, err := s.directory.Conversation(ctx, session.OrgID, session.ConversationID)
-		over := err == nil && !c.Active() || cobridge.CodeOf(err) == cobridge.CodeConversationNotFound
-		switch {
-		case over:
-			if err := s.ConversationEnded(ctx, session.OrgID, session.ConversationID); err != nil {
-				failed = append(failed, err)
-			}
-		case err != nil:
-			failed = append(failed, err)
+		if err == nil && c.Active() {
+			return true, nil
 		}
-	}
-	return errors.Join(failed...)
-}
-
-// live returns every live session of the installation.
-func (s *Service) live(ctx context.Context) ([]Session, error) {
-	var live []Session
-	for {
-		page, total, err := s.index.Sessions(ctx, Query{States: []State{StateIdle, StateActive}, Offset: len(live), Limit: sweepBatch})
-		if err != nil {
-			return nil, fmt.Errorf("list live sessions: %w", err)
+		if err != nil && cobridge.CodeOf(err) != cobridge.CodeConversationNotFound {
+			return true, err
 		}
-		live = append(live, page...)
-		if len(page) == 0 || len(live) >= total {
-			return live, nil
-		}
-	}
+		err = s.ConversationEnded(ctx, session.OrgID, session.ConversationID)
+		return err != nil, err
+	})
 }
 
 // Recover is called when a process has opened a store that no other uses, before
 // it lets anybody in: links that died with the process before are closed now, so
 // that their people are waited for like others whose connection was lost.
 func (s *Service) Recover(ctx context.Context) error {
-	live, err := s.live(ctx)
-	if err != nil {
-		return err
-	}
-	var mu sync.Mutex
-	var failed []error
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, recoverAtOnce) // commits are shared: one by one would take long
-	for _, session := range live {
-		turns <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-turns }()
-			if _, err := s.change(ctx, session.ID, closeLinks); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				failed = append(failed, fmt.Errorf("close the links of session %s: %w", session.ID, err))
+	return s.eachLive(ctx, func(session Session) (bool, error) {
+		after, err := s.change(ctx, session.ID, closeLinks)
+		return err != nil || after.Live(), err
+	})
+}
+
+// eachLive calls do for the live sessions of the installation, some at a time, so
+// that they share commits. do tells whether the session is live afterwards: the
+// list is read in pages, from which those that ended disappear. Its failures are
+// counted, and the first one is returned.
+func (s *Service) eachLive(ctx context.Context, do func(Session) (live bool, err error)) error {
+	var failures int
+	var first error
+	for offset := 0; ; {
+		page, _, err := s.index.Sessions(ctx, Query{States: []State{StateIdle, StateActive}, Offset: offset, Limit: sweepBatch})
+		if err != nil {
+			return fmt.Errorf("list live sessions: %w", err)
+		}
+		live, errs := make([]bool, len(page)), make([]error, len(page))
+		turns := make(chan struct{}, atOnce)
+		var wg sync.WaitGroup
+		for i, session := range page {
+			turns <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-turns }()
+				live[i], errs[i] = do(session)
+			})
+		}
+		wg.Wait()
+		for i := range page {
+			if live[i] {
+				offset++
 			}
-		})
+			if errs[i] != nil {
+				if failures++; first == nil {
+					first = errs[i]
+				}
+			}
+		}
+		if len(page) < sweepBatch {
+			break
+		}
 	}
-	wg.Wait()
-	return errors.Join(failed...)
+	if first != nil {
+		return fmt.Errorf("%d live sessions failed, the first: %w", failures, first)
+	}
+	return nil
 }
 
 // closeLinks closes what is open.
