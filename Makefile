@@ -8,12 +8,12 @@ COUNT   ?= 1
 ARGS    ?=
 
 # The components of bridge/testenv whose absence fails a test instead of skipping it.
-REQUIRE := chromium,python-httpx
+REQUIRE := chromium,node,python-httpx
 
-.PHONY: help build test race lint fmt fmt-check vet mod vuln cover bench microbench fuzz golden docs run tools check
+.PHONY: help build test race lint fmt fmt-check vet mod vuln cover bench microbench fuzz golden docs bundles bundles-check run tools check
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/cobridge, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/cobridge
@@ -70,6 +70,14 @@ docs: ## Write the generated documents
 	$(GO) run ./cmd/cobridge config doc >docs/config.md.new
 	mv docs/config.md.new docs/config.md
 
+bundles: ## Make the browser bundles from their sources (cobrowse/webui/dist)
+	$(GO) run -C cobrowse/webui/bundler .
+
+bundles-check: ## Compare the committed bundles with their sources
+	$(GO) test -C cobrowse/webui/bundler ./...
+	$(GO) vet -C cobrowse/webui/bundler ./...
+	$(GO) run -C cobrowse/webui/bundler . -check
+
 run: ## Start the demo (ARGS="--listen 127.0.0.1:0" for flags)
 	$(GO) run ./cmd/cobridge demo $(ARGS)
 
@@ -78,4 +86,4 @@ tools: ## Build the pinned tools ahead of their first use
 	$(TOOL) gofumpt -version
 	$(GO) build -modfile=.ci/tools/go.mod -o /dev/null golang.org/x/perf/cmd/benchstat
 
-check: mod fmt-check vet lint race ## What CI checks, with what is here
+check: mod fmt-check vet lint bundles-check race ## What CI checks, with what is here

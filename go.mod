@@ -2,6 +2,9 @@ module github.com/cobridge/cobridge
 
 go 1.26.0
 
+// What npm installs for the browser tests is not ours, should it hold Go.
+ignore ./cobrowse/webui/e2e/node_modules
+
 require (
 	github.com/fasthttp/websocket v1.5.12
 	github.com/getkin/kin-openapi v0.152.0

@@ -5,7 +5,7 @@
 // that tests move and a buffer for logs. It does not know how the programs are
 // used; a browser's flags belong to the test that drives it.
 //
-// Start with [Need], [Clock] and [Buffer]. Only test files import this package.
+// Start with [Need], [NeedPackages], [Clock] and [Buffer]. Only test files import this package.
 // Everything in it may be used concurrently. The reasons are in
 // docs/adr/0003-test-environment.md.
 package testenv

@@ -14,6 +14,7 @@ import (
 // in the Makefile, and its package in .ci/setup.
 const (
 	Chromium    = "chromium"     // Chromium or Chrome, able to run headless
+	Node        = "node"         // Node.js 20 or later
 	PythonHTTPX = "python-httpx" // a Python 3 that can import httpx
 )
 
@@ -32,6 +33,11 @@ func components() map[string]component {
 			candidates: []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"},
 			probe:      []string{"--version"},
 			hint:       "install the Debian package chromium, or Google Chrome",
+		},
+		Node: {
+			candidates: []string{"node", "nodejs"},
+			probe:      []string{"-e", "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)"},
+			hint:       "install the Debian packages nodejs and npm, version 20 or later",
 		},
 		// Debian's python3-httpx belongs to /usr/bin/python3, which need not be
 		// the python3 that stands first on PATH.
@@ -58,22 +64,37 @@ func Need(t testing.TB, name string) string {
 	if !ok {
 		t.Fatalf("testenv: %q is no component", name)
 	}
-	required := strings.FieldsFunc(os.Getenv("COBRIDGE_REQUIRE"), func(r rune) bool { return r == ',' || r == ' ' })
-	for _, r := range required {
-		if _, ok := known[r]; !ok {
-			t.Fatalf("testenv: COBRIDGE_REQUIRE has %q, which is no component", r)
-		}
-	}
+	must := required(t, name)
 	for _, candidate := range c.candidates {
 		if path, err := exec.LookPath(candidate); err == nil && works(t.Context(), path, c.probe) {
 			return path
 		}
 	}
-	if slices.Contains(required, name) {
-		t.Fatalf("%s is required here and missing: %s", name, c.hint)
-	}
-	t.Skipf("%s is missing: %s", name, c.hint)
+	missing(t, must, name, c.hint)
 	return ""
+}
+
+// required reports whether COBRIDGE_REQUIRE has the component, and fails the
+// test when it has one that is none.
+func required(t testing.TB, name string) bool {
+	t.Helper()
+	known := components()
+	list := strings.FieldsFunc(os.Getenv("COBRIDGE_REQUIRE"), func(r rune) bool { return r == ',' || r == ' ' })
+	for _, r := range list {
+		if _, ok := known[r]; !ok {
+			t.Fatalf("testenv: COBRIDGE_REQUIRE has %q, which is no component", r)
+		}
+	}
+	return slices.Contains(list, name)
+}
+
+// missing ends the test.
+func missing(t testing.TB, must bool, name, hint string) {
+	t.Helper()
+	if must {
+		t.Fatalf("%s is required here and missing: %s", name, hint)
+	}
+	t.Skipf("%s is missing: %s", name, hint)
 }
 
 func works(ctx context.Context, path string, probe []string) bool {

@@ -104,7 +104,7 @@ func TestNeedWithoutTheComponent(t *testing.T) {
 // The real components of this machine: what make test requires must be found.
 func TestNeedFindsWhatIsRequiredHere(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{testenv.Chromium, testenv.PythonHTTPX} {
+	for _, name := range []string{testenv.Chromium, testenv.Node, testenv.PythonHTTPX} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if path := testenv.Need(t, name); !filepath.IsAbs(path) {
