@@ -41,6 +41,7 @@ type Pages struct {
 	pages   *template.Template
 	assets  map[string]asset
 	names   map[string]string
+	scripts scripts
 }
 
 // New reads templates, texts and assets. It fails if the ViewerBaseURL is none.
@@ -57,9 +58,12 @@ func New(cfg Config) (*Pages, error) {
 	if p.pages, err = template.ParseFS(files, "*.html"); err != nil {
 		return nil, fmt.Errorf("read pages: %w", err)
 	}
-	if p.assets, p.names, err = loadAssets(files); err != nil {
+	built, err := readAssets(webui.Dist())
+	if err != nil {
 		return nil, err
 	}
+	p.assets, p.names = nameAssets(built)
+	p.scripts = newScripts(built)
 	if p.texts, err = loadTexts(files); err != nil {
 		return nil, err
 	}
@@ -70,6 +74,8 @@ func New(cfg Config) (*Pages, error) {
 func (p *Pages) Mount(router fiber.Router) {
 	router.Get("/cobrowse/join", p.join)
 	router.Get(assetPath+":name", p.asset)
+	router.Get(scriptPath+":name", p.script)
+	router.Get(scriptPath+":hash/:name", p.scriptVersion)
 }
 
 // view is what the templates are given.

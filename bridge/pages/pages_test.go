@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -16,7 +17,6 @@ import (
 	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/bridge/pages"
 	"github.com/cobridge/cobridge/cobrowse"
-	"github.com/cobridge/cobridge/cobrowse/webui"
 )
 
 func TestGetKeepsTheToken(t *testing.T) {
@@ -171,7 +171,7 @@ func TestAssets(t *testing.T) {
 // A code that a visitor may meet has texts, in every language, and every text is used.
 func TestTexts(t *testing.T) {
 	t.Parallel()
-	files := webui.Files()
+	files := os.DirFS("../../cobrowse/webui/src")
 	names, err := fs.Glob(files, "texts/*.json")
 	if err != nil || len(names) < 2 {
 		t.Fatalf("texts = %v, %v, want two languages", names, err)

@@ -5,16 +5,27 @@ import (
 	"io/fs"
 )
 
-//go:embed src
+//go:generate go run -C bundler .
+
+// The sources of scripts and styles stay out: what browsers get is in dist.
+//
+//go:embed src/*.html src/texts dist
 var files embed.FS
 
-// Files returns the sources: join.html and message.html (html/template),
-// join.js, join.css, icon.svg, and texts/<language>.json, each an object of the
-// same keys.
-func Files() fs.FS {
-	sources, err := fs.Sub(files, "src")
+// Files returns what pages are made of: *.html (html/template), and
+// texts/<language>.json and texts/sdk/<language>.json, of each directory objects
+// of the same keys.
+func Files() fs.FS { return sub("src") }
+
+// Dist returns what browsers load: the bundled scripts and styles and icon.svg,
+// each with its precompressed forms (.gz, .br) beside it, manifest.json and
+// LEGAL.txt, the licences of third-party parts. Package bundler writes it.
+func Dist() fs.FS { return sub("dist") }
+
+func sub(name string) fs.FS {
+	dir, err := fs.Sub(files, name)
 	if err != nil {
-		panic(err) // the name is a constant that embed has seen
+		panic(err) // the names are constants that embed has seen
 	}
-	return sources
+	return dir
 }
