@@ -148,16 +148,27 @@ type Client struct {
 
 // Deployment is a web site whose visitors may start sessions.
 type Deployment struct {
-	ID                   string           `yaml:"id" doc:"Lower-case UUID."`
-	Name                 string           `yaml:"name" doc:"Required."`
-	AllowedOrigins       []string         `yaml:"allowedOrigins" doc:"Origins of the pages, scheme://host[:port]."`
-	StartURL             string           `yaml:"startUrl,omitempty" doc:"Page that a sharer's join URL leads to; on an allowed origin."`
-	MaskSelectors        []string         `yaml:"maskSelectors,omitempty" doc:"CSS selectors whose content never leaves the page."`
-	ReadonlySelectors    []string         `yaml:"readonlySelectors,omitempty" doc:"CSS selectors that a viewer cannot change or click."`
-	PauseCriteria        []PauseCriterion `yaml:"pauseCriteria,omitempty" doc:"Pages on which sharing pauses."`
-	AllowAgentControl    bool             `yaml:"allowAgentControl,omitempty" doc:"A viewer may ask for control."`
-	AllowAgentNavigation bool             `yaml:"allowAgentNavigation,omitempty" doc:"A viewer may ask to navigate."`
-	AllowDraw            bool             `yaml:"allowDraw,omitempty" doc:"A viewer may draw."`
+	ID                   string            `yaml:"id" doc:"Lower-case UUID."`
+	Name                 string            `yaml:"name" doc:"Required."`
+	AllowedOrigins       []string          `yaml:"allowedOrigins" doc:"Origins of the pages, scheme://host[:port]."`
+	StartURL             string            `yaml:"startUrl,omitempty" doc:"Page that a sharer's join URL leads to; on an allowed origin."`
+	TextMode             string            `yaml:"textMode,omitempty" doc:"visible (also when empty), or private: no text is shown but what showSelectors name."`
+	MaskSelectors        []string          `yaml:"maskSelectors,omitempty" doc:"CSS selectors whose text and values never leave the page."`
+	ShowSelectors        []string          `yaml:"showSelectors,omitempty" doc:"CSS selectors of fields whose values are shown; all others are hidden."`
+	BlockSelectors       []string          `yaml:"blockSelectors,omitempty" doc:"CSS selectors of which viewers see an empty box."`
+	NeverShowSelectors   []string          `yaml:"neverShowSelectors,omitempty" doc:"CSS selectors of fields that are hidden whatever the page says, besides passwords, card data and one-time codes."`
+	ReadonlySelectors    []string          `yaml:"readonlySelectors,omitempty" doc:"CSS selectors that a viewer cannot change or click."`
+	PauseCriteria        []PauseCriterion  `yaml:"pauseCriteria,omitempty" doc:"Pages on which sharing pauses."`
+	AllowAgentControl    bool              `yaml:"allowAgentControl,omitempty" doc:"A viewer may ask for control."`
+	AllowAgentNavigation bool              `yaml:"allowAgentNavigation,omitempty" doc:"A viewer may ask to navigate."`
+	AllowAgentSubmit     bool              `yaml:"allowAgentSubmit,omitempty" doc:"A viewer in control may submit forms."`
+	AllowDraw            bool              `yaml:"allowDraw,omitempty" doc:"A viewer may ask to draw."`
+	ControlMode          string            `yaml:"controlMode,omitempty" doc:"full (also when empty), or fieldsOnly: a viewer in control clicks fields and what controlSelectors name, nothing else."`
+	ControlSelectors     []string          `yaml:"controlSelectors,omitempty" doc:"CSS selectors of what can be clicked with fieldsOnly besides fields."`
+	AssetOrigins         []string          `yaml:"assetOrigins,omitempty" doc:"Origins from where viewers' browsers may load the page's pictures, fonts and styles."`
+	ConsentVersion       string            `yaml:"consentVersion,omitempty" doc:"Names the wording of consentTexts in the record of what was agreed to; required with them."`
+	ConsentTexts         map[string]string `yaml:"consentTexts,omitempty" doc:"By language, what a customer reads before sharing. In other languages a built-in text is shown."`
+	DefaultFor           []string          `yaml:"defaultFor,omitempty" doc:"customer, agent: used by sessions created without a deployment in which such a one shares. One deployment of an organisation for each."`
 }
 
 // PauseCriterion pauses sharing on pages whose URL matches.

@@ -40,7 +40,9 @@ func full() config.Config {
 		Deployments: []config.Deployment{{
 			ID: siteID, Name: "Shop", AllowedOrigins: []string{"https://shop.example", "http://127.0.0.1:8081"}, StartURL: "https://shop.example/help",
 			MaskSelectors: []string{".card"}, ReadonlySelectors: []string{"#total"}, PauseCriteria: []config.PauseCriterion{{URLFragment: "/pay", Condition: "Includes"}},
-			AllowAgentControl: true,
+			AllowAgentControl: true, AllowAgentNavigation: true, AllowAgentSubmit: true, AllowDraw: true, ControlMode: "fieldsOnly", ControlSelectors: []string{".tab"},
+			TextMode: "private", ShowSelectors: []string{"h1"}, BlockSelectors: []string{".ad"}, NeverShowSelectors: []string{"#pin"}, AssetOrigins: []string{"https://cdn.example"},
+			ConsentVersion: "2026-03", ConsentTexts: map[string]string{"de": "Ihre Seite wird gezeigt."}, DefaultFor: []string{"customer", "agent"},
 		}},
 	}}
 	return c
@@ -136,6 +138,18 @@ func TestValidate(t *testing.T) {
 		{"start page elsewhere", func(c *config.Config) { org(c).Deployments[0].StartURL = "https://other.example/" }, `organisations[0].deployments[0].startUrl: `},
 		{"empty mask", func(c *config.Config) { org(c).Deployments[0].MaskSelectors[0] = " " }, `organisations[0].deployments[0].maskSelectors[0]: empty`},
 		{"empty read-only selector", func(c *config.Config) { org(c).Deployments[0].ReadonlySelectors[0] = "" }, `organisations[0].deployments[0].readonlySelectors[0]: empty`},
+		{"empty show selector", func(c *config.Config) { org(c).Deployments[0].ShowSelectors[0] = "" }, `organisations[0].deployments[0].showSelectors[0]: empty`},
+		{"empty block selector", func(c *config.Config) { org(c).Deployments[0].BlockSelectors[0] = "" }, `organisations[0].deployments[0].blockSelectors[0]: empty`},
+		{"empty never-show selector", func(c *config.Config) { org(c).Deployments[0].NeverShowSelectors[0] = "" }, `organisations[0].deployments[0].neverShowSelectors[0]: empty`},
+		{"empty control selector", func(c *config.Config) { org(c).Deployments[0].ControlSelectors[0] = "" }, `organisations[0].deployments[0].controlSelectors[0]: empty`},
+		{"text mode", func(c *config.Config) { org(c).Deployments[0].TextMode = "hidden" }, `organisations[0].deployments[0].textMode: "hidden", want visible or private`},
+		{"control mode", func(c *config.Config) { org(c).Deployments[0].ControlMode = "none" }, `organisations[0].deployments[0].controlMode: "none", want full or fieldsOnly`},
+		{"asset origin with a path", func(c *config.Config) { org(c).Deployments[0].AssetOrigins[0] = "https://cdn.example/x" }, `organisations[0].deployments[0].assetOrigins[0]: `},
+		{"language", func(c *config.Config) { org(c).Deployments[0].ConsentTexts = map[string]string{"German": "x"} }, `organisations[0].deployments[0].consentTexts: "German"`},
+		{"empty consent", func(c *config.Config) { org(c).Deployments[0].ConsentTexts = map[string]string{"de": " "} }, `organisations[0].deployments[0].consentTexts.de: empty`},
+		{"consent without a version", func(c *config.Config) { org(c).Deployments[0].ConsentVersion = "" }, `organisations[0].deployments[0].consentVersion: missing`},
+		{"default for a role that never shares", func(c *config.Config) { org(c).Deployments[0].DefaultFor = []string{"supervisor"} }, `organisations[0].deployments[0].defaultFor[0]: "supervisor"`},
+		{"default twice", func(c *config.Config) { org(c).Deployments[0].DefaultFor = []string{"agent", "agent"} }, `organisations[0].deployments[0].defaultFor[1]: agent, stands at organisations[0].deployments[0].defaultFor[0] already`},
 		{"condition", func(c *config.Config) { org(c).Deployments[0].PauseCriteria[0].Condition = "Like" }, `organisations[0].deployments[0].pauseCriteria[0].condition: "Like"`},
 		{"empty fragment", func(c *config.Config) { org(c).Deployments[0].PauseCriteria[0].URLFragment = "" }, `organisations[0].deployments[0].pauseCriteria[0].urlFragment: empty`},
 	} {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -24,6 +25,7 @@ const (
 var (
 	uuidPattern     = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 	clientIDPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
+	languagePattern = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 )
 
 // scopes are those of package oauth, which a test compares: the rules below are
@@ -84,11 +86,13 @@ func (c Config) checkOrganisations(found *problems) {
 			checkName(found, at, client.Name)
 			client.check(found, at, c.Demo)
 		}
+		defaults := map[string]string{}
 		for j, d := range o.Deployments {
 			at := fmt.Sprintf("%s.deployments[%d]", at, j)
 			seen.check(found, at, d.ID, uuidPattern, uuid)
 			checkName(found, at, d.Name)
 			d.check(found, at)
+			d.checkDefaults(found, at, defaults)
 		}
 	}
 }
@@ -154,19 +158,27 @@ func (d Deployment) check(found *problems, path string) {
 	if len(d.AllowedOrigins) == 0 {
 		found.add(path+".allowedOrigins", "none, want at least one")
 	}
-	for i, origin := range d.AllowedOrigins {
-		if originOf(origin) != origin || origin == "" {
-			found.add(fmt.Sprintf("%s.allowedOrigins[%d]", path, i), "%q, want scheme://host[:port] as browsers send it: lower case, no path, no default port", origin)
-		}
-	}
+	checkOrigins(found, path+".allowedOrigins", d.AllowedOrigins)
+	checkOrigins(found, path+".assetOrigins", d.AssetOrigins)
 	if d.StartURL != "" && !slices.Contains(d.AllowedOrigins, originOf(d.StartURL)) {
 		found.add(path+".startUrl", "%q, want a page on one of allowedOrigins", d.StartURL)
 	}
-	for i, selector := range d.MaskSelectors {
-		checkSelector(found, fmt.Sprintf("%s.maskSelectors[%d]", path, i), selector)
-	}
-	for i, selector := range d.ReadonlySelectors {
-		checkSelector(found, fmt.Sprintf("%s.readonlySelectors[%d]", path, i), selector)
+	for _, list := range []struct {
+		key       string
+		selectors []string
+	}{
+		{"maskSelectors", d.MaskSelectors},
+		{"showSelectors", d.ShowSelectors},
+		{"blockSelectors", d.BlockSelectors},
+		{"neverShowSelectors", d.NeverShowSelectors},
+		{"readonlySelectors", d.ReadonlySelectors},
+		{"controlSelectors", d.ControlSelectors},
+	} {
+		for i, selector := range list.selectors {
+			if strings.TrimSpace(selector) == "" {
+				found.add(fmt.Sprintf("%s.%s[%d]", path, list.key, i), "empty, want a CSS selector")
+			}
+		}
 	}
 	for i, p := range d.PauseCriteria {
 		at := fmt.Sprintf("%s.pauseCriteria[%d]", path, i)
@@ -175,11 +187,43 @@ func (d Deployment) check(found *problems, path string) {
 		}
 		oneOf(found, at+".condition", p.Condition, "Includes", "DoesNotInclude", "StartsWith", "EndsWith", "Equals")
 	}
+	if d.TextMode != "" {
+		oneOf(found, path+".textMode", d.TextMode, "visible", "private")
+	}
+	if d.ControlMode != "" {
+		oneOf(found, path+".controlMode", d.ControlMode, "full", "fieldsOnly")
+	}
+	for _, language := range slices.Sorted(maps.Keys(d.ConsentTexts)) {
+		if !languagePattern.MatchString(language) {
+			found.add(path+".consentTexts", "%q, want a language such as de or pt-BR", language)
+		}
+		if strings.TrimSpace(d.ConsentTexts[language]) == "" {
+			found.add(path+".consentTexts."+language, "empty, want what the customer reads")
+		}
+	}
+	if len(d.ConsentTexts) > 0 && d.ConsentVersion == "" {
+		found.add(path+".consentVersion", "missing, want a name for this wording of consentTexts")
+	}
 }
 
-func checkSelector(found *problems, path, selector string) {
-	if strings.TrimSpace(selector) == "" {
-		found.add(path, "empty, want a CSS selector")
+// checkDefaults finds roles that a deployment before has taken; taken has its path.
+func (d Deployment) checkDefaults(found *problems, path string, taken map[string]string) {
+	for i, role := range d.DefaultFor {
+		at := fmt.Sprintf("%s.defaultFor[%d]", path, i)
+		oneOf(found, at, role, "customer", "agent")
+		if first, ok := taken[role]; ok {
+			found.add(at, "%s, stands at %s already", role, first)
+			continue
+		}
+		taken[role] = at
+	}
+}
+
+func checkOrigins(found *problems, path string, origins []string) {
+	for i, origin := range origins {
+		if originOf(origin) != origin || origin == "" {
+			found.add(fmt.Sprintf("%s[%d]", path, i), "%q, want scheme://host[:port] as browsers send it: lower case, no path, no default port", origin)
+		}
 	}
 }
 
