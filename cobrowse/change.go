@@ -93,6 +93,8 @@ const (
 	EventParticipantLeft         EventType = "participant.left"
 	EventParticipantRemoved      EventType = "participant.removed"
 	EventPageVisited             EventType = "page.visited"
+	EventGranted                 EventType = "grant.given"   // to the participant; to everybody if it is the sharer
+	EventRevoked                 EventType = "grant.revoked" // of the participant
 )
 
 // Event tells that a session changed. It carries names, not content: who needs

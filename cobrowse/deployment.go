@@ -1,6 +1,7 @@
 package cobrowse
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -18,11 +19,15 @@ type Deployment struct {
 	AllowedOrigins []string // scheme://host[:port], lower case, no path
 	StartURL       string   // page that a sharer's join URL leads to; on an allowed origin, or empty
 	Rules          SharingRules
+	ConsentVersion string            // of ConsentTexts; goes into the record of each consent
+	ConsentTexts   map[string]string // by language, "en": what the customer is asked before anything is shared; none = the built-in text
+	DefaultFor     []Role            // sharers, customer or agent, whose sessions use it when their creator names none
 	CreatedAt      time.Time
 }
 
 // SharingRules restrict what a viewer sees and may do. The members are those of
 // a messenger configuration's cobrowse settings in Genesys Cloud.
+// Those below AllowDraw are our own.
 type SharingRules struct {
 	MaskSelectors        []string // CSS selectors whose content never leaves the page
 	ReadonlySelectors    []string // CSS selectors that a viewer cannot change or click
@@ -30,6 +35,44 @@ type SharingRules struct {
 	AllowAgentControl    bool
 	AllowAgentNavigation bool
 	AllowDraw            bool
+
+	TextMode           TextMode // empty = TextVisible
+	ShowSelectors      []string // CSS selectors of form fields whose values are shown; of texts that are, with TextPrivate
+	BlockSelectors     []string // CSS selectors of elements that are an empty box to viewers
+	NeverShowSelectors []string // CSS selectors that no page can switch to shown
+	AllowAgentSubmit   bool     // a viewer in control may submit forms
+	ControlMode        ControlMode
+	ControlSelectors   []string // CSS selectors that may be clicked too with ControlFieldsOnly
+	AssetOrigins       []string // from which viewers may load images and fonts; scheme://host[:port]
+}
+
+// TextMode says what is shown of the words on a page.
+type TextMode string
+
+// The text modes.
+const (
+	TextVisible TextMode = "visible" // all that is not masked
+	TextPrivate TextMode = "private" // nothing but what ShowSelectors name
+)
+
+// ControlMode says how far control goes.
+type ControlMode string
+
+// The control modes.
+const (
+	ControlFull       ControlMode = "full"
+	ControlFieldsOnly ControlMode = "fieldsOnly" // clicks on fields, labels, tabs and ControlSelectors alone
+)
+
+// withDefaults names the modes that were left out.
+func (d Deployment) withDefaults() Deployment {
+	if d.Rules.TextMode == "" {
+		d.Rules.TextMode = TextVisible
+	}
+	if d.Rules.ControlMode == "" {
+		d.Rules.ControlMode = ControlFull
+	}
+	return d
 }
 
 // PauseCriterion pauses sharing on pages whose URL matches.
@@ -67,5 +110,12 @@ func (d Deployment) Clone() Deployment {
 	d.Rules.MaskSelectors = slices.Clone(d.Rules.MaskSelectors)
 	d.Rules.ReadonlySelectors = slices.Clone(d.Rules.ReadonlySelectors)
 	d.Rules.PauseCriteria = slices.Clone(d.Rules.PauseCriteria)
+	d.Rules.ShowSelectors = slices.Clone(d.Rules.ShowSelectors)
+	d.Rules.BlockSelectors = slices.Clone(d.Rules.BlockSelectors)
+	d.Rules.NeverShowSelectors = slices.Clone(d.Rules.NeverShowSelectors)
+	d.Rules.ControlSelectors = slices.Clone(d.Rules.ControlSelectors)
+	d.Rules.AssetOrigins = slices.Clone(d.Rules.AssetOrigins)
+	d.ConsentTexts = maps.Clone(d.ConsentTexts)
+	d.DefaultFor = slices.Clone(d.DefaultFor)
 	return d
 }

@@ -18,6 +18,8 @@ const (
 	maxOrigins   = 50
 	maxSelectors = 500
 	maxSelector  = 1000 // characters, of a selector or a URL fragment
+	maxTexts     = 50   // languages of a consent text
+	maxConsent   = 4000 // characters of one consent text
 )
 
 // DeploymentStart asks for a session from a customer's page.
@@ -81,6 +83,7 @@ func (s *Service) CreateDeployment(ctx context.Context, d Deployment) (Deploymen
 	if d.ID == "" {
 		d.ID = DeploymentID(uuid.NewString())
 	}
+	d = d.withDefaults()
 	d.CreatedAt = s.clock.Now()
 	if err := s.deployments.PutDeployment(ctx, d); err != nil {
 		return Deployment{}, fmt.Errorf("store deployment: %w", err)
@@ -98,6 +101,7 @@ func (s *Service) UpdateDeployment(ctx context.Context, d Deployment) (Deploymen
 	if err := d.check(); err != nil {
 		return Deployment{}, err
 	}
+	d = d.withDefaults()
 	d.CreatedAt = old.CreatedAt
 	if err := s.deployments.PutDeployment(ctx, d); err != nil {
 		return Deployment{}, fmt.Errorf("store deployment: %w", err)
@@ -113,12 +117,16 @@ func (s *Service) Deployment(ctx context.Context, org conversations.OrgID, id De
 	} else if err != nil {
 		return Deployment{}, fmt.Errorf("look up deployment: %w", err)
 	}
-	return d, nil
+	return d.withDefaults(), nil
 }
 
 // Deployments returns those of one organisation, by name.
 func (s *Service) Deployments(ctx context.Context, org conversations.OrgID) ([]Deployment, error) {
-	return s.deployments.Deployments(ctx, org)
+	all, err := s.deployments.Deployments(ctx, org)
+	for i := range all {
+		all[i] = all[i].withDefaults()
+	}
+	return all, err
 }
 
 // DeleteDeployment fails with CodeNotFound. Sessions that it started go on.
@@ -129,6 +137,36 @@ func (s *Service) DeleteDeployment(ctx context.Context, org conversations.OrgID,
 	return s.deployments.DeleteDeployment(ctx, id)
 }
 
+// checkOrigins demands the form in which browsers send origins.
+func checkOrigins(bad *problems, field string, origins []string) {
+	for i, origin := range origins {
+		if u, err := url.Parse(origin); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" ||
+			origin != u.Scheme+"://"+strings.ToLower(u.Host) || strings.ContainsAny(origin, " ;,'\"") {
+			bad.addf("format", "%s[%d]", field, i)
+		}
+	}
+}
+
+func (d Deployment) checkConsent(bad *problems) {
+	if len([]rune(d.ConsentVersion)) > maxTextVersion {
+		bad.add("consentVersion", "too.long")
+	}
+	if len(d.ConsentTexts) > 0 && d.ConsentVersion == "" {
+		bad.add("consentVersion", "required") // a record of a consent must say to what
+	}
+	if len(d.ConsentTexts) > maxTexts {
+		bad.add("consentTexts", "size")
+	}
+	for language, text := range d.ConsentTexts {
+		if language == "" || len(language) > 35 || strings.Trim(language, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
+			bad.add("consentTexts", "language")
+		}
+		if strings.TrimSpace(text) == "" || len([]rune(text)) > maxConsent {
+			bad.addf("size", "consentTexts.%s", language)
+		}
+	}
+}
+
 func (d Deployment) check() error {
 	var bad problems
 	if d.Name == "" || len([]rune(d.Name)) > maxName {
@@ -137,10 +175,21 @@ func (d Deployment) check() error {
 	if len(d.AllowedOrigins) > maxOrigins {
 		bad.add("allowedOrigins", "size")
 	}
-	for i, origin := range d.AllowedOrigins {
-		if u, err := url.Parse(origin); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" ||
-			origin != u.Scheme+"://"+strings.ToLower(u.Host) {
-			bad.addf("format", "allowedOrigins[%d]", i)
+	checkOrigins(&bad, "allowedOrigins", d.AllowedOrigins)
+	if len(d.Rules.AssetOrigins) > maxOrigins {
+		bad.add("assetOrigins", "size")
+	}
+	checkOrigins(&bad, "assetOrigins", d.Rules.AssetOrigins)
+	d.checkConsent(&bad)
+	if mode := d.Rules.TextMode; mode != "" && mode != TextVisible && mode != TextPrivate {
+		bad.add("textMode", "unknown")
+	}
+	if mode := d.Rules.ControlMode; mode != "" && mode != ControlFull && mode != ControlFieldsOnly {
+		bad.add("controlMode", "unknown")
+	}
+	for i, role := range d.DefaultFor {
+		if role != RoleCustomer && role != RoleAgent {
+			bad.addf("unknown", "defaultFor[%d]", i)
 		}
 	}
 	if d.StartURL != "" {
@@ -152,7 +201,10 @@ func (d Deployment) check() error {
 			bad.add("startUrl", "origin")
 		}
 	}
-	for field, list := range map[string][]string{"maskSelectors": d.Rules.MaskSelectors, "readonlySelectors": d.Rules.ReadonlySelectors} {
+	for field, list := range map[string][]string{
+		"maskSelectors": d.Rules.MaskSelectors, "readonlySelectors": d.Rules.ReadonlySelectors, "showSelectors": d.Rules.ShowSelectors,
+		"blockSelectors": d.Rules.BlockSelectors, "neverShowSelectors": d.Rules.NeverShowSelectors, "controlSelectors": d.Rules.ControlSelectors,
+	} {
 		if len(list) > maxSelectors {
 			bad.add(field, "size")
 		}

@@ -23,6 +23,8 @@ const (
 	DetailCustomerLate  = "cobrowse.customer.late"    // a customer cannot come later
 	DetailParticipant   = "cobrowse.participant.exists"
 	DetailViewersLimit  = "cobrowse.viewers.limit"
+	DetailOtherTab      = "cobrowse.tab.other" // the sharer is connected in another tab
+	DetailGrantsLimit   = "cobrowse.grants.limit"
 )
 
 func sessionNotFound(id SessionID) error {

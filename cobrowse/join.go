@@ -81,10 +81,14 @@ type ConnectRequest struct {
 	ParticipantID ParticipantID // together with Secret
 	Secret        ResumeSecret
 	Tab           string // at most 64 characters
+	// Take lets a sharer's tab replace another one that is connected; without it
+	// the second tab is refused with CodeConflict (cobrowse.tab.other).
+	Take bool
 }
 
 // Connect opens a participant's live link; one that was open is replaced. It
-// fails like Redeem, with CodeResumeInvalid, or with CodeSessionEnded.
+// fails like Redeem, with CodeResumeInvalid, with CodeSessionEnded, or with
+// CodeConflict (cobrowse.tab.other), which does not use up the secret.
 func (s *Service) Connect(ctx context.Context, r ConnectRequest) (Joined, error) {
 	if r.Token != "" {
 		return s.redeem(ctx, r.SessionID, r.Token, r.Tab, true)
@@ -103,6 +107,9 @@ func (s *Service) Connect(ctx context.Context, r ConnectRequest) (Joined, error)
 			return invalid
 		}
 		p := &d.Session.Participants[i]
+		if !r.Take && p.Connection.Open && r.Tab != p.Resume.Tab && d.Session.Sharer() == p.ID {
+			return sessionConflict(d.Session.ID, DetailOtherTab, "Another tab is being shared.")
+		}
 		p.Resume, secret = p.Resume.rotate(r.Secret, r.Tab, d.now)
 		d.Session.link(i, d.now, true)
 		d.event(EventParticipantConnected, i)
@@ -214,6 +221,7 @@ func (s *Service) Leave(ctx context.Context, id SessionID, participant Participa
 		}
 		d.Session.unlink(i, d.now)
 		d.Session.Participants[i].Resume = Resume{}
+		d.Session.revoke(d, participant, func(g Grant) bool { return g.To == participant })
 		d.event(EventParticipantLeft, i)
 		return nil
 	})

@@ -36,6 +36,8 @@ type JoinTokens struct {
 	lifetime time.Duration
 	clock    cobridge.Clock
 	parser   *jwt.Parser
+
+	historyParser *jwt.Parser // of history links
 }
 
 // joinClaims are the claims of a join token.
@@ -51,12 +53,15 @@ type joinClaims struct {
 // NewJoinTokens returns a signer with HMAC-SHA-256: nobody but this installation
 // verifies join tokens. The key has at least 32 bytes; the lifetime is cut to 15 minutes.
 func NewJoinTokens(key []byte, issuer string, lifetime time.Duration, clock cobridge.Clock) *JoinTokens {
+	parser := func(audience string) *jwt.Parser {
+		return jwt.NewParser(
+			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
+			jwt.WithExpirationRequired(), jwt.WithStrictDecoding(), jwt.WithTimeFunc(func() time.Time { return clock.Now() }),
+		)
+	}
 	return &JoinTokens{
 		key: key, issuer: issuer, lifetime: min(lifetime, joinTokenMaxLife), clock: clock,
-		parser: jwt.NewParser(
-			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(joinTokenAudience),
-			jwt.WithExpirationRequired(), jwt.WithStrictDecoding(), jwt.WithTimeFunc(func() time.Time { return clock.Now() }),
-		),
+		parser: parser(joinTokenAudience), historyParser: parser(historyTokenAudience),
 	}
 }
 

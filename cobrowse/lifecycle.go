@@ -68,6 +68,11 @@ func (s *Session) end(at time.Time, reason EndReason) {
 	}
 	s.EndedAt, s.EndReason = at, reason
 	s.leavePage(at)
+	for i := range s.Grants {
+		if g := &s.Grants[i]; g.InForce(at) {
+			g.RevokedAt = at
+		}
+	}
 	for i := range s.Participants {
 		p := &s.Participants[i]
 		if p.State == ParticipantJoined {

@@ -123,7 +123,7 @@ func (s *Service) newcomerTo(ctx context.Context, c conversations.Conversation, 
 	if name == "" {
 		name = u.Name
 	}
-	return Participant{ID: ParticipantID(in.UserID), UserID: in.UserID, Role: in.Role, Name: name, State: ParticipantInvited}, nil
+	return Participant{ID: ParticipantID(in.UserID), UserID: in.UserID, Role: in.Role, Name: name, State: ParticipantInvited, AllowControl: in.AllowControl}, nil
 }
 
 // admit adds p to the session of d.
@@ -177,6 +177,7 @@ func (s *Service) RemoveParticipant(ctx context.Context, org conversations.OrgID
 			return nil
 		}
 		p := &d.Session.Participants[i]
+		d.Session.revoke(d, "", func(g Grant) bool { return g.To == participant })
 		p.Removed, p.Resume = true, Resume{}
 		if p.State == ParticipantJoined {
 			p.State, p.LeftAt = ParticipantLeft, d.now

@@ -37,15 +37,17 @@ type Service struct {
 	rules       Rules
 
 	// activity holds, per session, the latest user input that is not stored yet.
+	// actions are those of viewers that are not stored yet.
 	mu       sync.Mutex
 	activity map[SessionID]time.Time
+	actions  map[SessionID][]Action
 }
 
 // New returns a Service.
 func New(cfg Config) *Service {
 	return &Service{
 		store: cfg.Store, index: cfg.Index, deployments: cfg.Deployments, directory: cfg.Directory, tokens: cfg.Tokens,
-		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, activity: map[SessionID]time.Time{},
+		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, activity: map[SessionID]time.Time{}, actions: map[SessionID][]Action{},
 	}
 }
 
@@ -139,8 +141,11 @@ func (s *Service) attempt(ctx context.Context, stored Session, decide func(*deci
 		}
 		d.Session.Deadline, d.Session.DeadlineReason = s.rules.deadline(d.Session)
 	}
+	actions := s.takeActions(stored.ID)
+	d.Session.addActions(actions)
 	d.Session.Version = stored.Version + 1
 	if err := s.store.Apply(ctx, d.Change); err != nil {
+		s.giveBackActions(stored.ID, actions)
 		return stored, err
 	}
 	s.committed(ctx, stored, d.Session)
@@ -296,6 +301,9 @@ func (s *Service) UpdateSettings(ctx context.Context, org conversations.OrgID, i
 		}
 		if d.Session.Settings == before {
 			return errUnchanged
+		}
+		if !d.Session.Settings.AllowRemoteControl {
+			d.Session.revoke(d, "", func(g Grant) bool { return g.Kind == GrantControl || g.Kind == GrantNavigate })
 		}
 		d.event(EventUpdated, -1)
 		return nil

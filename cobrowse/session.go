@@ -94,8 +94,10 @@ type Participant struct {
 	LeftAt     time.Time // zero while invited or joined
 	Removed    bool      // may not come back unless invited again
 	Invitation uint64    // counts the invitations after the first; a join token is good for its own only
-	Connection Connection
-	Resume     Resume
+	// AllowControl lets a supervisor ask for what agents may ask for.
+	AllowControl bool `json:",omitzero"`
+	Connection   Connection
+	Resume       Resume
 }
 
 // PageVisit is one page of the sharer.
@@ -113,11 +115,15 @@ type Session struct {
 	ID             SessionID
 	OrgID          conversations.OrgID
 	ConversationID conversations.ID // empty until a session started by a customer is attached
-	DeploymentID   DeploymentID     // where a customer started it; else empty
+	DeploymentID   DeploymentID     // whose pages may be shared, and whose rules hold; may be empty
 	Token          SessionToken     // nine digits, unique among live sessions
 	Settings       Settings
 	Participants   []Participant
 	Pages          []PageVisit // oldest first
+	Grants         []Grant     `json:",omitzero"` // oldest first
+	Actions        []Action    `json:",omitzero"` // oldest first
+	ActionsLeftOut int         `json:",omitzero"` // that came when there was no room for more
+	Violation      Violation   `json:",omitzero"` // of masking; zero = none
 
 	CreatedAt   time.Time
 	CreatedBy   string    // OAuth client id, or empty
@@ -181,5 +187,7 @@ func (s Session) index(id ParticipantID) int {
 func (s Session) Clone() Session {
 	s.Participants = slices.Clone(s.Participants)
 	s.Pages = slices.Clone(s.Pages)
+	s.Grants = slices.Clone(s.Grants)
+	s.Actions = slices.Clone(s.Actions)
 	return s
 }

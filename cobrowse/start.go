@@ -27,6 +27,9 @@ type Invite struct {
 	UserID conversations.UserID // required for agents and supervisors, refused for a customer
 	Role   Role                 // empty: agent if the user is an agent of the conversation and no other is invited as one, else supervisor
 	Name   string               // default: the user's name
+	// AllowControl lets a supervisor ask for control, drawing and navigation; an
+	// agent may in any case.
+	AllowControl bool
 }
 
 // StartRequest asks for a session on a conversation.
@@ -37,6 +40,9 @@ type StartRequest struct {
 	Participants       []Invite
 	AllowRemoteControl bool
 	Timeout            time.Duration // of inactivity; 0 = the installation's default
+	// DeploymentID names the site that is shared; empty = the deployment that is
+	// the default for the sharer's role, if there is one.
+	DeploymentID DeploymentID
 
 	// IdempotencyKey, if not empty, makes a repeated request give the first one's
 	// session. Route and BodyHash tell whether it is the same request.
@@ -78,8 +84,12 @@ func (s *Service) Start(ctx context.Context, r StartRequest) (Started, error) {
 	if timeout == 0 {
 		timeout = s.rules.DefaultTimeout
 	}
+	deployment, err := s.deploymentFor(ctx, r, participants)
+	if err != nil {
+		return Started{}, err
+	}
 	session, err := s.create(ctx, Session{
-		OrgID: r.OrgID, ConversationID: r.ConversationID, CreatedBy: r.ClientID, Participants: participants,
+		OrgID: r.OrgID, DeploymentID: deployment, ConversationID: r.ConversationID, CreatedBy: r.ClientID, Participants: participants,
 		Settings: Settings{AllowRemoteControl: r.AllowRemoteControl, Timeout: timeout},
 	}, r)
 	if errors.Is(err, ErrRepeated) {
@@ -98,6 +108,32 @@ func (s *Service) Start(ctx context.Context, r StartRequest) (Started, error) {
 	}
 	tokens, err := s.tokensFor(session)
 	return Started{Session: session, Tokens: tokens}, err
+}
+
+// deploymentFor returns the deployment that a request names, or the first one that
+// is the default for the role of the sharer, or none.
+func (s *Service) deploymentFor(ctx context.Context, r StartRequest, participants []Participant) (DeploymentID, error) {
+	if r.DeploymentID != "" {
+		_, err := s.Deployment(ctx, r.OrgID, r.DeploymentID)
+		if cobridge.CodeOf(err) == cobridge.CodeNotFound {
+			var bad problems
+			bad.add("deploymentId", "unknown")
+			return "", bad.err("The session")
+		}
+		return r.DeploymentID, err
+	}
+	all, err := s.deployments.Deployments(ctx, r.OrgID)
+	if err != nil {
+		return "", fmt.Errorf("list deployments: %w", err)
+	}
+	session := Session{Participants: participants}
+	sharer, _ := session.Participant(session.Sharer())
+	for _, d := range all {
+		if slices.Contains(d.DefaultFor, sharer.Role) {
+			return d.ID, nil
+		}
+	}
+	return "", nil
 }
 
 // CheckStart is the first check of Start, which needs nobody to be asked: it fails
@@ -170,7 +206,7 @@ func (s *Service) invite(ctx context.Context, c conversations.Conversation, invi
 	participants := make([]Participant, len(invites))
 	users := make([]conversations.User, len(invites))
 	for i, in := range invites {
-		participants[i] = Participant{ID: ParticipantID(in.UserID), UserID: in.UserID, Role: in.Role, Name: in.Name, State: ParticipantInvited}
+		participants[i] = Participant{ID: ParticipantID(in.UserID), UserID: in.UserID, Role: in.Role, Name: in.Name, State: ParticipantInvited, AllowControl: in.AllowControl}
 		if in.Role == RoleCustomer {
 			participants[i].ID = ParticipantID(uuid.NewString())
 			continue

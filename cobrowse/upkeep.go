@@ -79,7 +79,7 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 }
 
 // flush stores user input of sessions whose stored activity is at least the
-// given age.
+// given age, and what viewers did.
 func (s *Service) flush(ctx context.Context, age time.Duration) {
 	now := s.clock.Now()
 	s.mu.Lock()
@@ -87,19 +87,29 @@ func (s *Service) flush(ctx context.Context, age time.Duration) {
 	for id := range s.activity {
 		waiting = append(waiting, id)
 	}
+	for id := range s.actions {
+		if _, ok := s.activity[id]; !ok {
+			waiting = append(waiting, id)
+		}
+	}
 	s.mu.Unlock()
 	for _, id := range waiting {
 		session, err := s.change(ctx, id, func(d *decision) error {
 			at := s.pending(id)
-			if !d.Session.Live() || !at.After(d.Session.LastActivityAt) || now.Sub(d.Session.LastActivityAt) < age {
+			switch {
+			case !d.Session.Live():
+				return errUnchanged
+			case at.After(d.Session.LastActivityAt) && now.Sub(d.Session.LastActivityAt) >= age:
+				d.Session.LastActivityAt = at
+			case !s.hasActions(id):
 				return errUnchanged
 			}
-			d.Session.LastActivityAt = at
 			return nil
 		})
 		if cobridge.CodeOf(err) == cobridge.CodeNotFound || err == nil && !session.Live() {
 			s.mu.Lock()
 			delete(s.activity, id)
+			delete(s.actions, id)
 			s.mu.Unlock()
 		} else if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "storing user input failed", "sessionId", string(id), "err", err)
