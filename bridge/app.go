@@ -58,6 +58,9 @@ type App struct {
 // The configuration has been validated. Close must be called on success.
 func Open(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	cfg = cfg.At(cfg.Listen)
+	if cfg.Demo {
+		cfg = cfg.WithDemoSites()
+	}
 	a := &App{cfg: cfg, log: slog.New(web.NewLogHandler(o.Log.Handler())), clock: o.Clock, baseURL: cfg.BaseURL}
 	a.metrics = newMetrics(o.Version)
 	path, ok := strings.CutPrefix(cfg.Store, "bolt:")

@@ -3,6 +3,9 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,7 +18,8 @@ const (
 	DemoSupervisorID        = "de300000-0000-4000-8000-0000000000b2"
 	DemoConversationID      = "de300000-0000-4000-8000-0000000000c1" // for scripts: first in the list, without a session
 	DemoClickConversationID = "de300000-0000-4000-8000-0000000000c2" // for clicking: what the demo's links use
-	DemoDeploymentID        = "de300000-0000-4000-8000-0000000000d1"
+	DemoShopDeploymentID    = "de300000-0000-4000-8000-0000000000d1" // the site that customers share
+	DemoDeskDeploymentID    = "de300000-0000-4000-8000-0000000000d2" // the page that an agent shares where there is no customer
 	DemoClientID            = "de300000-0000-4000-8000-0000000000e1"
 	DemoClientSecret        = "cobridge-demo-secret-not-for-production-use-000000000000"
 )
@@ -27,6 +31,9 @@ const (
 	DemoJoinCustomerPath   = "/demo/join/customer"
 	DemoJoinAgentPath      = "/demo/join/agent"
 	DemoJoinSupervisorPath = "/demo/join/supervisor"
+
+	DemoShopPath = "/shop/"        // on the shop's own origin
+	DemoDeskPath = "/demo/desktop" // on that of the API
 )
 
 // DemoOptions are what can be chosen of the demonstration.
@@ -61,10 +68,48 @@ func Demo(o DemoOptions) Config {
 		Conversations: []Conversation{
 			// The list of conversations has the newest start first.
 			{ID: DemoConversationID, MediaType: "message", StartedAt: o.Now, Participants: demoParticipants("Kim Customer")},
-			{ID: DemoClickConversationID, MediaType: "call", StartedAt: o.Now.Add(-time.Minute), Participants: demoParticipants("Chris Customer")},
+			{ID: DemoClickConversationID, MediaType: "call", StartedAt: o.Now.Add(-time.Minute), Participants: demoParticipants("Kim Customer")},
 		},
 		Clients: []Client{{ID: DemoClientID, Name: "Demo client", Scopes: scopes(), Secret: DemoClientSecret}},
 	}}
+	return c
+}
+
+// DemoShopOrigin returns the origin of the demonstration's shop: another host
+// name of this machine, so that it shares neither cookies nor storage with the
+// service, as in the world outside. Browsers know that it is this machine.
+func (c Config) DemoShopOrigin() string {
+	u, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return ""
+	}
+	u.Host = strings.TrimSuffix(net.JoinHostPort("shop.localhost", u.Port()), ":")
+	return u.Scheme + "://" + u.Host
+}
+
+// WithDemoSites adds the deployments of the demonstration, whose addresses are
+// known only when it listens.
+func (c Config) WithDemoSites() Config {
+	shop := c.DemoShopOrigin()
+	c.Organisations = slices.Clone(c.Organisations)
+	for i := range c.Organisations {
+		if c.Organisations[i].ID != DemoOrgID {
+			continue
+		}
+		c.Organisations[i].Deployments = []Deployment{
+			{
+				ID: DemoShopDeploymentID, Name: "Demo shop", AllowedOrigins: []string{shop}, StartURL: shop + DemoShopPath, DefaultFor: []string{"customer"},
+				ShowSelectors: []string{"[data-shown]"}, MaskSelectors: []string{"[data-private]"}, ReadonlySelectors: []string{"[data-fixed]"},
+				PauseCriteria:     []PauseCriterion{{URLFragment: "/shop/payment", Condition: "Includes"}},
+				AllowAgentControl: true, AllowAgentNavigation: true, AllowDraw: true, AssetOrigins: []string{shop},
+			},
+			{
+				ID: DemoDeskDeploymentID, Name: "Demo desktop", AllowedOrigins: []string{originOf(c.BaseURL)}, StartURL: originOf(c.BaseURL) + DemoDeskPath,
+				DefaultFor: []string{"agent"}, ShowSelectors: []string{"[data-shown]"}, MaskSelectors: []string{"[data-private]"},
+				AllowAgentControl: true, AllowAgentNavigation: true, AllowDraw: true,
+			},
+		}
+	}
 	return c
 }
 

@@ -68,6 +68,9 @@ func certNames(cfg config.Config) []string {
 			names = append(names, u.Hostname())
 		}
 	}
+	if shop, err := url.Parse(cfg.DemoShopOrigin()); cfg.Demo && err == nil {
+		names = append(names, shop.Hostname())
+	}
 	names = append(names, cfg.TLS.Names...)
 	slices.Sort(names)
 	return slices.Compact(names)
