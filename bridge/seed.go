@@ -70,13 +70,19 @@ func seedConversations(in []config.Conversation) []conversations.NewConversation
 func seedDeployment(org conversations.OrgID, d config.Deployment) cobrowse.Deployment {
 	out := cobrowse.Deployment{
 		ID: cobrowse.DeploymentID(d.ID), OrgID: org, Name: d.Name, AllowedOrigins: d.AllowedOrigins, StartURL: d.StartURL,
+		ConsentVersion: d.ConsentVersion, ConsentTexts: d.ConsentTexts,
 		Rules: cobrowse.SharingRules{
-			MaskSelectors: d.MaskSelectors, ReadonlySelectors: d.ReadonlySelectors,
-			AllowAgentControl: d.AllowAgentControl, AllowAgentNavigation: d.AllowAgentNavigation, AllowDraw: d.AllowDraw,
+			TextMode: cobrowse.TextMode(d.TextMode), MaskSelectors: d.MaskSelectors, ShowSelectors: d.ShowSelectors, BlockSelectors: d.BlockSelectors,
+			NeverShowSelectors: d.NeverShowSelectors, ReadonlySelectors: d.ReadonlySelectors,
+			AllowAgentControl: d.AllowAgentControl, AllowAgentNavigation: d.AllowAgentNavigation, AllowAgentSubmit: d.AllowAgentSubmit, AllowDraw: d.AllowDraw,
+			ControlMode: cobrowse.ControlMode(d.ControlMode), ControlSelectors: d.ControlSelectors, AssetOrigins: d.AssetOrigins,
 		},
 	}
 	for _, p := range d.PauseCriteria {
 		out.Rules.PauseCriteria = append(out.Rules.PauseCriteria, cobrowse.PauseCriterion{URLFragment: p.URLFragment, Condition: cobrowse.PauseCondition(p.Condition)})
+	}
+	for _, role := range d.DefaultFor {
+		out.DefaultFor = append(out.DefaultFor, cobrowse.Role(role))
 	}
 	return out
 }

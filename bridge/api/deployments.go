@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/cobridge/cobridge"
@@ -10,20 +12,36 @@ import (
 
 const deploymentsPath = "/api/v2/cobrowse/deployments"
 
-// deploymentBody is a deployment in requests and answers.
+// deploymentBody is a deployment in answers.
 type deploymentBody struct {
-	ID                   cobrowse.DeploymentID `json:"id"`
-	Name                 string                `json:"name"`
-	AllowedOrigins       []string              `json:"allowedOrigins"`
-	StartURL             string                `json:"startUrl,omitempty"`
-	MaskSelectors        []string              `json:"maskSelectors"`
-	ReadonlySelectors    []string              `json:"readonlySelectors"`
-	PauseCriteria        []pauseBody           `json:"pauseCriteria"`
-	AllowAgentControl    bool                  `json:"allowAgentControl"`
-	AllowAgentNavigation bool                  `json:"allowAgentNavigation"`
-	AllowDraw            bool                  `json:"allowDraw"`
-	DateCreated          web.Time              `json:"dateCreated"`
-	SelfURI              string                `json:"selfUri"`
+	ID          cobrowse.DeploymentID `json:"id"`
+	Name        string                `json:"name"`
+	StartURL    string                `json:"startUrl,omitempty"`
+	rulesBody                         // its members stand beside the others
+	Consent     string                `json:"consentVersion,omitempty"`
+	Texts       map[string]string     `json:"consentTexts"`
+	DefaultFor  []cobrowse.Role       `json:"defaultFor"`
+	DateCreated web.Time              `json:"dateCreated"`
+	SelfURI     string                `json:"selfUri"`
+}
+
+// rulesBody are the rules of a deployment, in requests and answers.
+type rulesBody struct {
+	TextMode             cobrowse.TextMode    `json:"textMode"`
+	MaskSelectors        []string             `json:"maskSelectors"`
+	ShowSelectors        []string             `json:"showSelectors"`
+	BlockSelectors       []string             `json:"blockSelectors"`
+	NeverShowSelectors   []string             `json:"neverShowSelectors"`
+	ReadonlySelectors    []string             `json:"readonlySelectors"`
+	PauseCriteria        []pauseBody          `json:"pauseCriteria"`
+	AllowAgentControl    bool                 `json:"allowAgentControl"`
+	AllowAgentNavigation bool                 `json:"allowAgentNavigation"`
+	AllowDraw            bool                 `json:"allowDraw"`
+	AllowAgentSubmit     bool                 `json:"allowAgentSubmit"`
+	ControlMode          cobrowse.ControlMode `json:"controlMode"`
+	ControlSelectors     []string             `json:"controlSelectors"`
+	AllowedOrigins       []string             `json:"allowedOrigins"`
+	AssetOrigins         []string             `json:"assetOrigins"`
 }
 
 type pauseBody struct {
@@ -31,15 +49,41 @@ type pauseBody struct {
 	Condition   cobrowse.PauseCondition `json:"condition"`
 }
 
+func newRulesBody(d cobrowse.Deployment) rulesBody {
+	r := d.Rules
+	body := rulesBody{
+		TextMode: cmp.Or(r.TextMode, cobrowse.TextVisible), MaskSelectors: list(r.MaskSelectors), ShowSelectors: list(r.ShowSelectors),
+		BlockSelectors: list(r.BlockSelectors), NeverShowSelectors: list(r.NeverShowSelectors), ReadonlySelectors: list(r.ReadonlySelectors),
+		PauseCriteria: make([]pauseBody, len(r.PauseCriteria)), AllowAgentControl: r.AllowAgentControl, AllowAgentNavigation: r.AllowAgentNavigation,
+		AllowDraw: r.AllowDraw, AllowAgentSubmit: r.AllowAgentSubmit, ControlMode: cmp.Or(r.ControlMode, cobrowse.ControlFull),
+		ControlSelectors: list(r.ControlSelectors), AllowedOrigins: list(d.AllowedOrigins), AssetOrigins: list(r.AssetOrigins),
+	}
+	for i, p := range r.PauseCriteria {
+		body.PauseCriteria[i] = pauseBody(p)
+	}
+	return body
+}
+
+func (b rulesBody) rules() cobrowse.SharingRules {
+	rules := cobrowse.SharingRules{
+		TextMode: b.TextMode, MaskSelectors: b.MaskSelectors, ShowSelectors: b.ShowSelectors, BlockSelectors: b.BlockSelectors,
+		NeverShowSelectors: b.NeverShowSelectors, ReadonlySelectors: b.ReadonlySelectors, AllowAgentControl: b.AllowAgentControl,
+		AllowAgentNavigation: b.AllowAgentNavigation, AllowDraw: b.AllowDraw, AllowAgentSubmit: b.AllowAgentSubmit, ControlMode: b.ControlMode,
+		ControlSelectors: b.ControlSelectors, AssetOrigins: b.AssetOrigins,
+	}
+	for _, p := range b.PauseCriteria {
+		rules.PauseCriteria = append(rules.PauseCriteria, cobrowse.PauseCriterion(p))
+	}
+	return rules
+}
+
 func newDeploymentBody(d cobrowse.Deployment) deploymentBody {
 	body := deploymentBody{
-		ID: d.ID, Name: d.Name, AllowedOrigins: list(d.AllowedOrigins), StartURL: d.StartURL,
-		MaskSelectors: list(d.Rules.MaskSelectors), ReadonlySelectors: list(d.Rules.ReadonlySelectors), PauseCriteria: []pauseBody{},
-		AllowAgentControl: d.Rules.AllowAgentControl, AllowAgentNavigation: d.Rules.AllowAgentNavigation, AllowDraw: d.Rules.AllowDraw,
-		DateCreated: web.Time(d.CreatedAt), SelfURI: deploymentsPath + "/" + string(d.ID),
+		ID: d.ID, Name: d.Name, StartURL: d.StartURL, rulesBody: newRulesBody(d), Consent: d.ConsentVersion, Texts: d.ConsentTexts,
+		DefaultFor: list(d.DefaultFor), DateCreated: web.Time(d.CreatedAt), SelfURI: deploymentsPath + "/" + string(d.ID),
 	}
-	for _, p := range d.Rules.PauseCriteria {
-		body.PauseCriteria = append(body.PauseCriteria, pauseBody(p))
+	if body.Texts == nil {
+		body.Texts = map[string]string{} // an object, never null
 	}
 	return body
 }
@@ -47,30 +91,20 @@ func newDeploymentBody(d cobrowse.Deployment) deploymentBody {
 // readDeployment reads a body; id, organisation and dates are not the caller's to say.
 func (a *api) readDeployment(c *fiber.Ctx) (cobrowse.Deployment, error) {
 	var in struct {
-		Name                 string      `json:"name"`
-		AllowedOrigins       []string    `json:"allowedOrigins"`
-		StartURL             string      `json:"startUrl"`
-		MaskSelectors        []string    `json:"maskSelectors"`
-		ReadonlySelectors    []string    `json:"readonlySelectors"`
-		PauseCriteria        []pauseBody `json:"pauseCriteria"`
-		AllowAgentControl    bool        `json:"allowAgentControl"`
-		AllowAgentNavigation bool        `json:"allowAgentNavigation"`
-		AllowDraw            bool        `json:"allowDraw"`
+		Name     string `json:"name"`
+		StartURL string `json:"startUrl"`
+		rulesBody
+		Consent    string            `json:"consentVersion"`
+		Texts      map[string]string `json:"consentTexts"`
+		DefaultFor []cobrowse.Role   `json:"defaultFor"`
 	}
 	if err := a.decode(c, schemaDeployment, &in); err != nil {
 		return cobrowse.Deployment{}, err
 	}
-	d := cobrowse.Deployment{
-		OrgID: orgOf(c), Name: in.Name, AllowedOrigins: in.AllowedOrigins, StartURL: in.StartURL,
-		Rules: cobrowse.SharingRules{
-			MaskSelectors: in.MaskSelectors, ReadonlySelectors: in.ReadonlySelectors,
-			AllowAgentControl: in.AllowAgentControl, AllowAgentNavigation: in.AllowAgentNavigation, AllowDraw: in.AllowDraw,
-		},
-	}
-	for _, p := range in.PauseCriteria {
-		d.Rules.PauseCriteria = append(d.Rules.PauseCriteria, cobrowse.PauseCriterion(p))
-	}
-	return d, nil
+	return cobrowse.Deployment{
+		OrgID: orgOf(c), Name: in.Name, AllowedOrigins: in.AllowedOrigins, StartURL: in.StartURL, Rules: in.rules(),
+		ConsentVersion: in.Consent, ConsentTexts: in.Texts, DefaultFor: in.DefaultFor,
+	}, nil
 }
 
 // listDeployments answers GET /api/v2/cobrowse/deployments. An organisation has few.
@@ -200,14 +234,24 @@ func (a *api) allowOrigin(c *fiber.Ctx) (bool, error) {
 		return false, nil
 	}
 	d, err := a.Deployments.Deployment(c.UserContext(), deploymentParam(c))
-	if cobridge.CodeOf(err) == cobridge.CodeNotFound || err == nil && !d.Allows(origin) {
+	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
+	return mayRead(c, d), nil
+}
+
+// mayRead tells the browser that a page of the request's origin may read the
+// answer, if the deployment has this origin.
+func mayRead(c *fiber.Ctx, d cobrowse.Deployment) bool {
+	origin := c.Get(fiber.HeaderOrigin)
+	if !d.Allows(origin) {
+		return false
+	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
 	c.Set(fiber.HeaderAccessControlExposeHeaders, fiber.HeaderRetryAfter+", "+web.HeaderCorrelationID)
-	return true, nil
+	return true
 }
 
 func deploymentParam(c *fiber.Ctx) cobrowse.DeploymentID {

@@ -49,6 +49,14 @@ func TestDeployments(t *testing.T) {
 		}
 	}
 	golden(t, "deployment-replaced", h.want(t, http.StatusOK, http.MethodPut, self, `{"name":"Store","allowedOrigins":["`+shop+`"]}`))
+	all := `{"name":"Shop","allowedOrigins":["` + shop + `"],"startUrl":"` + shop + `/","textMode":"private","maskSelectors":[".a"],"showSelectors":[".b"],"blockSelectors":[".c"],` +
+		`"neverShowSelectors":[".d"],"readonlySelectors":[".e"],"pauseCriteria":[{"urlFragment":"/pay","condition":"EndsWith"}],"allowAgentControl":true,"allowAgentNavigation":true,` +
+		`"allowAgentSubmit":true,"allowDraw":true,"controlMode":"fieldsOnly","controlSelectors":[".f"],"assetOrigins":["https://cdn.example"],"consentVersion":"v7",` +
+		`"consentTexts":{"de":"Darf das gezeigt werden?","en":"May this be shown?"},"defaultFor":["customer","agent"]}`
+	golden(t, "deployment-full", h.want(t, http.StatusOK, http.MethodPut, self, all))
+	golden(t, "deployment-full", h.want(t, http.StatusOK, http.MethodGet, self, "")) // it was stored, all of it
+	h.want(t, http.StatusOK, http.MethodPut, self, `{"name":"Store","allowedOrigins":["`+shop+`"]}`)
+	golden(t, "deployment-replaced", h.want(t, http.StatusOK, http.MethodGet, self, "")) // nothing of it was kept
 	a := h.refused(t, http.StatusBadRequest, cobridge.CodeConstraintValidation, http.MethodPut, self, `{"name":"Store","allowedOrigins":["`+shop+`"],"startUrl":"https://elsewhere.example/"}`)
 	if got := a.envelope(t).Details; len(got) != 1 || got[0].FieldName != "startUrl" {
 		t.Errorf("details are %+v, want startUrl", got)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/url"
 	"strconv"
@@ -19,10 +20,12 @@ const historyPath = "/api/v2/cobrowse/history"
 // recordBody is a history record on the wire: the session and what is known only of the past.
 type recordBody struct {
 	sessionBody
-	SessionToken cobrowse.SessionToken `json:"sessionToken"`
-	Pages        []pageBody            `json:"pages"`
-	Grants       []struct{}            `json:"grants"`  // of control; none is given yet
-	Actions      []struct{}            `json:"actions"` // done with such a grant
+	SessionToken   cobrowse.SessionToken `json:"sessionToken"`
+	Pages          []pageBody            `json:"pages"`
+	Grants         []grantBody           `json:"grants"`
+	Actions        []actionBody          `json:"actions"`
+	ActionsLeftOut int                   `json:"actionsLeftOut,omitempty"`
+	Violation      *violationBody        `json:"violation,omitempty"`
 }
 
 type pageBody struct {
@@ -32,10 +35,53 @@ type pageBody struct {
 	DurationSeconds int64    `json:"durationSeconds"`
 }
 
+// grantBody is what the sharer agreed to, and under which words.
+type grantBody struct {
+	Kind          cobrowse.GrantKind     `json:"kind"`
+	ParticipantID cobrowse.ParticipantID `json:"participantId,omitempty"`
+	GivenBy       cobrowse.ParticipantID `json:"givenBy"`
+	TextVersion   string                 `json:"textVersion,omitempty"`
+	DateGiven     web.Time               `json:"dateGiven"`
+	DateExpires   web.Time               `json:"dateExpires,omitzero"`
+	DateRevoked   web.Time               `json:"dateRevoked,omitzero"`
+	RevokedBy     cobrowse.ParticipantID `json:"revokedBy,omitempty"`
+}
+
+// actionBody is what a viewer did, or tried; never what was typed.
+type actionBody struct {
+	Date          web.Time               `json:"date"`
+	DateLast      web.Time               `json:"dateLast"`
+	ParticipantID cobrowse.ParticipantID `json:"participantId"`
+	Kind          string                 `json:"kind"`
+	Path          string                 `json:"path"`
+	Result        string                 `json:"result"`
+	Count         int                    `json:"count"`
+}
+
+// violationBody is where something was seen that must be hidden; never what.
+type violationBody struct {
+	Date web.Time `json:"date"`
+	Path string   `json:"path"`
+}
+
 func newRecordBody(s cobrowse.Session) recordBody {
 	body := recordBody{
-		sessionBody: newSessionBody(s), SessionToken: s.Token,
-		Pages: make([]pageBody, len(s.Pages)), Grants: []struct{}{}, Actions: []struct{}{},
+		sessionBody: newSessionBody(s), SessionToken: s.Token, ActionsLeftOut: s.ActionsLeftOut,
+		Pages: make([]pageBody, len(s.Pages)), Grants: make([]grantBody, len(s.Grants)), Actions: make([]actionBody, len(s.Actions)),
+	}
+	for i, g := range s.Grants {
+		body.Grants[i] = grantBody{
+			Kind: g.Kind, ParticipantID: g.To, GivenBy: g.By, TextVersion: g.TextVersion,
+			DateGiven: web.Time(g.GivenAt), DateExpires: web.Time(g.ExpiresAt), DateRevoked: web.Time(g.RevokedAt), RevokedBy: g.RevokedBy,
+		}
+	}
+	for i, a := range s.Actions {
+		body.Actions[i] = actionBody{
+			Date: web.Time(a.At), DateLast: web.Time(a.LastAt), ParticipantID: a.ParticipantID, Kind: a.Kind, Path: a.Path, Result: a.Result, Count: a.Count,
+		}
+	}
+	if v := s.Violation; !v.At.IsZero() {
+		body.Violation = &violationBody{Date: web.Time(v.At), Path: v.Path}
 	}
 	body.SelfURI = historyPath + "/" + string(s.ID)
 	for i, p := range s.Pages {
@@ -102,6 +148,26 @@ func (a *api) getRecord(c *fiber.Ctx) error {
 		return err
 	}
 	return c.JSON(newRecordBody(s))
+}
+
+type historyLinkBody struct {
+	URL       string   `json:"url"`
+	ExpiresAt web.Time `json:"expiresAt"`
+}
+
+// createHistoryLink answers POST /api/v2/cobrowse/history/{sessionId}/links, also
+// for a session that lives. It has no body.
+func (a *api) createHistoryLink(c *fiber.Ctx) error {
+	id := sessionParam(c)
+	link, err := a.Sessions.HistoryLink(c.UserContext(), orgOf(c), id)
+	if err != nil {
+		return err
+	}
+	base := cmp.Or(a.ViewerBaseURL, a.BaseURL)
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Status(fiber.StatusCreated).JSON(historyLinkBody{
+		URL: base + "/cobrowse/history/" + url.PathEscape(string(id)) + "?token=" + link.Raw, ExpiresAt: web.Time(link.ExpiresAt),
+	})
 }
 
 // historyURI is the address of the page of a request that begins after a cursor.

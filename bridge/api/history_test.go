@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
@@ -31,6 +32,79 @@ func TestRecord(t *testing.T) {
 	golden(t, "record", record)
 	if strings.Contains(record.body, "secret") {
 		t.Errorf("the record has a query in it: %s", record.body)
+	}
+}
+
+// A record says who agreed to what and what was done with it; never what was typed.
+func TestRecordOfControl(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var d deploymentAnswer
+	h.want(t, http.StatusCreated, http.MethodPost, deploymentsURL, `{"name":"Desk","allowedOrigins":["`+shop+`"],"allowAgentControl":true,"allowDraw":true,"defaultFor":["agent"]}`).into(t, &d)
+	var s sessionAnswer
+	h.want(t, http.StatusCreated, http.MethodPost, sessionsURL, `{"conversationId":"`+string(talk)+`","participants":[{"userId":"`+string(ann)+`","role":"agent"},{"userId":"`+string(ben)+
+		`","role":"supervisor","allowControl":true}],"settings":{"allowRemoteControl":true}}`).into(t, &s)
+	if s.DeploymentID != d.ID {
+		t.Fatalf("deploymentId = %q, want the agents' default %s", s.DeploymentID, d.ID)
+	}
+	id := cobrowse.SessionID(s.ID)
+	sharer, err := h.sessions.Connect(t.Context(), cobrowse.ConnectRequest{SessionID: id, Token: s.tokenAt(t, 0)})
+	if err != nil {
+		t.Fatalf("Connect: %v", err)
+	}
+	me, number := sharer.Participant.ID, sharer.Participant.Connection.Number
+	supervisor := cobrowse.ParticipantID(ben)
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		h.clock.Advance(time.Second)
+	}
+	must("share", h.sessions.Grant(t.Context(), id, me, number, cobrowse.GrantRequest{Kind: cobrowse.GrantSharing, TextVersion: "en-1"}))
+	must("give control", h.sessions.Grant(t.Context(), id, me, number, cobrowse.GrantRequest{Kind: cobrowse.GrantControl, To: supervisor, TTL: time.Minute}))
+	must("let draw", h.sessions.Grant(t.Context(), id, me, number, cobrowse.GrantRequest{Kind: cobrowse.GrantDraw, To: supervisor}))
+	for _, a := range []cobrowse.Action{
+		{Kind: "text", Path: "form > input#name", Result: "ok"}, {Kind: "text", Path: "form > input#name", Result: "ok"}, {Kind: "click", Path: "button", Result: "submit"}, {Kind: "back", Result: "denied"},
+	} {
+		a.ParticipantID = supervisor
+		must("act", h.sessions.Acted(t.Context(), id, a))
+	}
+	must("take control back", h.sessions.Revoke(t.Context(), id, me, number, cobrowse.GrantControl, supervisor))
+	golden(t, "session-controlled", h.want(t, http.StatusOK, http.MethodGet, sessionsURL+"/"+s.ID, ""))
+	must("end", h.sessions.Violate(t.Context(), id, "form > input#card"))
+	golden(t, "record-controlled", h.want(t, http.StatusOK, http.MethodGet, historyURL+"/"+s.ID, ""))
+}
+
+func TestHistoryLink(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.create(t, talk)
+	path := historyURL + "/" + s.ID + "/links"
+	for _, state := range []string{"live", "ended"} {
+		a := h.want(t, http.StatusCreated, http.MethodPost, path, "", "Content-Type:")
+		golden(t, "history-link", a)
+		var link struct {
+			URL string `json:"url"`
+		}
+		a.into(t, &link)
+		_, raw, _ := strings.Cut(link.URL, "?token=")
+		if got, err := h.sessions.InspectHistory(t.Context(), raw); err != nil || string(got.ID) != s.ID {
+			t.Errorf("the link of the %s session shows %q, %v, want %s", state, got.ID, err, s.ID)
+		}
+		if got := a.header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("Cache-Control = %q, want no-store", got)
+		}
+		h.want(t, http.StatusNoContent, http.MethodDelete, sessionsURL+"/"+s.ID, "")
+	}
+	h.refused(t, http.StatusNotFound, cobridge.CodeNotFound, http.MethodPost, historyURL+"/nothing/links", "")
+	h.refused(t, http.StatusNotFound, cobridge.CodeNotFound, http.MethodPost, path, "", "Authorization: Bearer "+h.grant(t, "other-client"))
+
+	apart := newHouse(t, func(d *api.Deps) { d.ViewerBaseURL = "https://viewer.example/" })
+	viewed := apart.create(t, talk)
+	a := apart.want(t, http.StatusCreated, http.MethodPost, historyURL+"/"+viewed.ID+"/links", "")
+	if want := `"url":"https://viewer.example/cobrowse/history/` + viewed.ID + `?token=`; !strings.Contains(a.body, want) {
+		t.Errorf("with an origin of the viewers' own the answer is %s, want %s", a.body, want)
 	}
 }
 

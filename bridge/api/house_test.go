@@ -100,6 +100,10 @@ func newHouseWith(t testing.TB, invalidClient int, change ...func(*api.Deps)) *h
 	deps := api.Deps{
 		OAuth: h.oauth, Sessions: h.sessions, Deployments: store, Directory: h.directory, Conversations: h.directory, Organisations: h.directory,
 		BaseURL: baseURL + "/", Cookie: cookie, Version: "0.1.0", Commit: "4f1c0de",
+		SDKTexts: map[string]map[string]string{
+			"en": {"consent.version": "en-1", "consent.sharing": "Show this page?", "stop": "Stop"},
+			"de": {"consent.version": "de-1", "consent.sharing": "Diese Seite zeigen?", "stop": "Beenden"},
+		},
 		Checks: []api.Check{{Name: "store", Run: func(context.Context) error { return nil }}},
 	}
 	for _, fn := range change {
@@ -250,6 +254,7 @@ type sessionAnswer struct {
 	ID                string `json:"id"`
 	SessionID         string `json:"sessionId"`
 	ConversationID    string `json:"conversationId"`
+	DeploymentID      string `json:"deploymentId"`
 	State             string `json:"state"`
 	EndReason         string `json:"endReason"`
 	InactivityTimeout string `json:"inactivityTimeout"`

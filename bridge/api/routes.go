@@ -24,10 +24,15 @@ type Deps struct {
 	Conversations starter       // a *conversations.Local; nil where conversations come from elsewhere
 	Organisations organisations // a *conversations.Local, for names; nil = without
 
-	BaseURL string           // public address of the service, with a gateway's prefix: https://host[:port][/prefix]
-	Cookie  web.ResumeCookie // of viewers
-	Limits  Limits
-	Checks  []Check // for /readyz
+	BaseURL       string           // public address of the service, with a gateway's prefix: https://host[:port][/prefix]
+	ViewerBaseURL string           // of the pages for viewers; empty = BaseURL
+	Cookie        web.ResumeCookie // of viewers
+	// SDKTexts are the words of the customer script by language and name. There is
+	// English at least, with the consent text that is asked for where a deployment
+	// has none of its own.
+	SDKTexts map[string]map[string]string
+	Limits   Limits
+	Checks   []Check // for /readyz
 	// ProbesApart leaves /healthz and /readyz to MountProbes.
 	ProbesApart bool
 	Version     string
@@ -72,6 +77,7 @@ type sessions interface {
 	Redeem(ctx context.Context, raw, tab string) (cobrowse.Joined, error)
 	Record(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID) (cobrowse.Session, error)
 	Records(ctx context.Context, r cobrowse.RecordRequest) ([]cobrowse.Session, bool, error)
+	HistoryLink(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID) (cobrowse.HistoryLink, error)
 
 	StartFromDeployment(ctx context.Context, r cobrowse.DeploymentStart) (cobrowse.Session, cobrowse.JoinToken, error)
 	CreateDeployment(ctx context.Context, d cobrowse.Deployment) (cobrowse.Deployment, error)
@@ -161,6 +167,7 @@ func (a *api) table() []route {
 		{post, "/api/v2/cobrowse/join", open, a.join},
 		{get, "/api/v2/cobrowse/history", readSessions, a.listHistory},
 		{get, "/api/v2/cobrowse/history/:sessionId", readSessions, a.getRecord},
+		{post, "/api/v2/cobrowse/history/:sessionId/links", readSessions, a.createHistoryLink},
 
 		{get, "/api/v2/cobrowse/deployments", readSessions, a.listDeployments},
 		{post, "/api/v2/cobrowse/deployments", writeSessions, a.createDeployment},
@@ -169,6 +176,7 @@ func (a *api) table() []route {
 		{del, "/api/v2/cobrowse/deployments/:deploymentId", writeSessions, a.deleteDeployment},
 		{post, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.startFromDeployment},
 		{options, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.preflightStart},
+		{get, "/api/v2/cobrowse/deployments/:deploymentId/settings", open, a.getScriptSettings},
 
 		{get, "/", open, a.getRoot},
 		{get, "/healthz", open, getHealth},
@@ -244,7 +252,7 @@ func MountProbes(r fiber.Router, d Deps) {
 func isProbe(r route) bool { return r.path == "/healthz" || r.path == "/readyz" }
 
 func newAPI(d Deps) *api {
-	d.BaseURL = strings.TrimRight(d.BaseURL, "/")
+	d.BaseURL, d.ViewerBaseURL = strings.TrimRight(d.BaseURL, "/"), strings.TrimRight(d.ViewerBaseURL, "/")
 	a := &api{Deps: d, prefix: prefixOf(d.BaseURL), schemas: newSchemas(docs.OpenAPI)}
 	a.openAPI = servedDocument(docs.OpenAPI, a.prefix)
 	return a

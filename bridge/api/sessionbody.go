@@ -15,19 +15,20 @@ const sessionsPath = "/api/v2/cobrowse/sessions"
 // sessionBody is a session on the wire. CreatedBy and the join URLs stand in the
 // answers of create and attach alone, so that reading gives no credentials away.
 type sessionBody struct {
-	ID                cobrowse.SessionID `json:"id"`
-	SessionID         cobrowse.SessionID `json:"sessionId"` // the same; the tutorial's text calls it so
-	ConversationID    conversations.ID   `json:"conversationId,omitempty"`
-	State             cobrowse.State     `json:"state"`
-	Participants      []participantBody  `json:"participants"`
-	Settings          settingsBody       `json:"settings"`
-	DateCreated       web.Time           `json:"dateCreated"`
-	DateActivated     web.Time           `json:"dateActivated,omitzero"`
-	DateEnded         web.Time           `json:"dateEnded,omitzero"`
-	EndReason         cobrowse.EndReason `json:"endReason,omitempty"`
-	InactivityTimeout web.Time           `json:"inactivityTimeout,omitzero"` // when it ends unless something happens; while it lives
-	CreatedBy         *clientBody        `json:"createdBy,omitempty"`
-	SelfURI           string             `json:"selfUri"`
+	ID                cobrowse.SessionID    `json:"id"`
+	SessionID         cobrowse.SessionID    `json:"sessionId"` // the same; the tutorial's text calls it so
+	ConversationID    conversations.ID      `json:"conversationId,omitempty"`
+	DeploymentID      cobrowse.DeploymentID `json:"deploymentId,omitempty"`
+	State             cobrowse.State        `json:"state"`
+	Participants      []participantBody     `json:"participants"`
+	Settings          settingsBody          `json:"settings"`
+	DateCreated       web.Time              `json:"dateCreated"`
+	DateActivated     web.Time              `json:"dateActivated,omitzero"`
+	DateEnded         web.Time              `json:"dateEnded,omitzero"`
+	EndReason         cobrowse.EndReason    `json:"endReason,omitempty"`
+	InactivityTimeout web.Time              `json:"inactivityTimeout,omitzero"` // when it ends unless something happens; while it lives
+	CreatedBy         *clientBody           `json:"createdBy,omitempty"`
+	SelfURI           string                `json:"selfUri"`
 }
 
 type settingsBody struct {
@@ -46,6 +47,7 @@ type participantBody struct {
 	CobrowseRole string                    `json:"cobrowseRole"`
 	Name         string                    `json:"name,omitempty"`
 	State        cobrowse.ParticipantState `json:"state"`
+	AllowControl bool                      `json:"allowControl,omitempty"` // a supervisor who may ask for control
 	DateJoined   web.Time                  `json:"dateJoined,omitzero"`
 	DateLeft     web.Time                  `json:"dateLeft,omitzero"`
 	JoinURL      string                    `json:"joinUrl,omitempty"`
@@ -53,9 +55,10 @@ type participantBody struct {
 
 func newSessionBody(s cobrowse.Session) sessionBody {
 	body := sessionBody{
-		ID: s.ID, SessionID: s.ID, ConversationID: s.ConversationID, State: s.State(), Participants: make([]participantBody, 0, len(s.Participants)),
-		Settings:    settingsBody{AllowRemoteControl: s.Settings.AllowRemoteControl, TimeoutInMinutes: int(s.Settings.Timeout / time.Minute)},
-		DateCreated: web.Time(s.CreatedAt), DateActivated: web.Time(s.ActivatedAt), DateEnded: web.Time(s.EndedAt), EndReason: s.EndReason,
+		ID: s.ID, SessionID: s.ID, ConversationID: s.ConversationID, DeploymentID: s.DeploymentID, State: s.State(),
+		Participants: make([]participantBody, 0, len(s.Participants)),
+		Settings:     settingsBody{AllowRemoteControl: s.Settings.AllowRemoteControl, TimeoutInMinutes: int(s.Settings.Timeout / time.Minute)},
+		DateCreated:  web.Time(s.CreatedAt), DateActivated: web.Time(s.ActivatedAt), DateEnded: web.Time(s.EndedAt), EndReason: s.EndReason,
 		SelfURI: sessionsPath + "/" + string(s.ID),
 	}
 	if s.Live() {
@@ -74,7 +77,7 @@ func newSessionBody(s cobrowse.Session) sessionBody {
 func newParticipantBody(p cobrowse.Participant, sharer cobrowse.ParticipantID) participantBody {
 	return participantBody{
 		ID: p.ID, UserID: p.UserID, Role: p.Role, CobrowseRole: cobrowseRole(p.ID, sharer), Name: p.Name, State: p.State,
-		DateJoined: web.Time(p.JoinedAt), DateLeft: web.Time(p.LeftAt),
+		AllowControl: p.AllowControl, DateJoined: web.Time(p.JoinedAt), DateLeft: web.Time(p.LeftAt),
 	}
 }
 

@@ -25,6 +25,7 @@ func appendSession(dst []byte, b *sessionBody) []byte {
 	dst = appendString(append(dst, `{"id":`...), string(b.ID))
 	dst = appendString(append(dst, `,"sessionId":`...), string(b.SessionID))
 	dst = appendOptional(dst, `,"conversationId":`, string(b.ConversationID))
+	dst = appendOptional(dst, `,"deploymentId":`, string(b.DeploymentID))
 	dst = appendString(append(dst, `,"state":`...), string(b.State))
 	dst = append(dst, `,"participants":[`...)
 	for i := range b.Participants {
@@ -54,6 +55,9 @@ func appendParticipant(dst []byte, p *participantBody) []byte {
 	dst = appendString(append(dst, `,"cobrowseRole":`...), p.CobrowseRole)
 	dst = appendOptional(dst, `,"name":`, p.Name)
 	dst = appendString(append(dst, `,"state":`...), string(p.State))
+	if p.AllowControl {
+		dst = append(dst, `,"allowControl":true`...)
+	}
 	dst = appendTime(dst, `,"dateJoined":"`, p.DateJoined)
 	dst = appendTime(dst, `,"dateLeft":"`, p.DateLeft)
 	return append(appendOptional(dst, `,"joinUrl":`, p.JoinURL), '}')

@@ -19,13 +19,14 @@ const routeCreate = "POST " + sessionsPath
 const maxIdempotencyKey = 255
 
 type inviteRequest struct {
-	UserID conversations.UserID `json:"userId"`
-	Role   cobrowse.Role        `json:"role"`
-	Name   string               `json:"name"`
+	UserID       conversations.UserID `json:"userId"`
+	Role         cobrowse.Role        `json:"role"`
+	Name         string               `json:"name"`
+	AllowControl bool                 `json:"allowControl"`
 }
 
 func (r inviteRequest) invite() cobrowse.Invite {
-	return cobrowse.Invite{UserID: r.UserID, Role: r.Role, Name: r.Name}
+	return cobrowse.Invite{UserID: r.UserID, Role: r.Role, Name: r.Name, AllowControl: r.AllowControl}
 }
 
 type settingsRequest struct {
@@ -44,9 +45,10 @@ func (r settingsRequest) timeout() time.Duration {
 // createSession answers POST /api/v2/cobrowse/sessions.
 func (a *api) createSession(c *fiber.Ctx) error {
 	var in struct {
-		ConversationID conversations.ID `json:"conversationId"`
-		Participants   []inviteRequest  `json:"participants"`
-		Settings       settingsRequest  `json:"settings"`
+		ConversationID conversations.ID      `json:"conversationId"`
+		DeploymentID   cobrowse.DeploymentID `json:"deploymentId"`
+		Participants   []inviteRequest       `json:"participants"`
+		Settings       settingsRequest       `json:"settings"`
 	}
 	key, err := idempotencyKey(c)
 	if err != nil {
@@ -55,7 +57,7 @@ func (a *api) createSession(c *fiber.Ctx) error {
 	broken := a.decode(c, schemaSession, &in)
 	p := principal(c)
 	req := cobrowse.StartRequest{
-		OrgID: conversations.OrgID(p.OrgID), ClientID: p.ClientID, ConversationID: in.ConversationID,
+		OrgID: conversations.OrgID(p.OrgID), ClientID: p.ClientID, ConversationID: in.ConversationID, DeploymentID: in.DeploymentID,
 		AllowRemoteControl: in.Settings.AllowRemoteControl != nil && *in.Settings.AllowRemoteControl, Timeout: in.Settings.timeout(),
 		Participants: make([]cobrowse.Invite, len(in.Participants)),
 	}

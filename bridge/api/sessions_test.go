@@ -63,6 +63,56 @@ func TestSessionLife(t *testing.T) {
 	h.create(t, talk)
 }
 
+// A session is on the deployment that its creator names, else on the default of
+// whoever shares, else on none.
+func TestDeploymentOfASession(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	with := func(deployment string) string {
+		return `{"deploymentId":"` + deployment + `",` + strings.TrimPrefix(createBody(talk), "{")
+	}
+	create := func(t *testing.T, body string) (s sessionAnswer) {
+		t.Helper()
+		h.want(t, http.StatusCreated, http.MethodPost, sessionsURL, body).into(t, &s)
+		var read sessionAnswer
+		h.want(t, http.StatusOK, http.MethodGet, sessionsURL+"/"+s.ID, "").into(t, &read)
+		if read.DeploymentID != s.DeploymentID {
+			t.Errorf("it was created on %q and reads as on %q", s.DeploymentID, read.DeploymentID)
+		}
+		h.want(t, http.StatusNoContent, http.MethodDelete, sessionsURL+"/"+s.ID, "")
+		return s
+	}
+	if got := create(t, createBody(talk)).DeploymentID; got != "" {
+		t.Errorf("without any deployment it is on %q", got)
+	}
+	named := h.deployment(t, `"`+shop+`"`)
+	if got := create(t, with(named)).DeploymentID; got != named {
+		t.Errorf("it is on %q, want the named %s", got, named)
+	}
+	var agents, customers deploymentAnswer
+	for role, d := range map[string]*deploymentAnswer{"agent": &agents, "customer": &customers} {
+		h.want(t, http.StatusCreated, http.MethodPost, deploymentsURL, `{"name":"For `+role+`","allowedOrigins":["`+shop+`"],"defaultFor":["`+role+`"]}`).into(t, d)
+	}
+	if got := create(t, createBody(talk)).DeploymentID; got != agents.ID {
+		t.Errorf("an agent shares on %q, want %s", got, agents.ID)
+	}
+	withCustomer := strings.Replace(createBody(talk), `"participants":[`, `"participants":[{"role":"customer"},`, 1)
+	if got := create(t, withCustomer).DeploymentID; got != customers.ID {
+		t.Errorf("a customer shares on %q, want %s", got, customers.ID)
+	}
+	if got := create(t, with(named)).DeploymentID; got != named {
+		t.Errorf("beside the defaults it is on %q, want the named %s", got, named)
+	}
+	var foreign deploymentAnswer
+	h.want(t, http.StatusCreated, http.MethodPost, deploymentsURL, `{"name":"Theirs","allowedOrigins":["`+shop+`"]}`, "Authorization: Bearer "+h.grant(t, "other-client")).into(t, &foreign)
+	for _, id := range []string{"nothing", "", foreign.ID} {
+		a := h.refused(t, http.StatusBadRequest, cobridge.CodeConstraintValidation, http.MethodPost, sessionsURL, with(id))
+		if got := a.envelope(t).Details; len(got) != 1 || got[0].FieldName != "deploymentId" {
+			t.Errorf("for deployment %q the details are %+v", id, got)
+		}
+	}
+}
+
 func TestListSessions(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -178,6 +228,10 @@ func TestParticipantsAndTokens(t *testing.T) {
 	golden(t, "participant-added", h.want(t, http.StatusCreated, http.MethodPost, self+"/participants", `{"userId":"`+string(ben)+`","role":"supervisor"}`))
 	h.refused(t, http.StatusConflict, cobridge.CodeConflict, http.MethodPost, self+"/participants", `{"userId":"`+string(ben)+`"}`)
 	h.refused(t, http.StatusConflict, cobridge.CodeConflict, http.MethodPost, self+"/participants", `{"role":"customer"}`)
+	h.want(t, http.StatusNoContent, http.MethodDelete, self+"/participants/"+string(ben), "")
+	if a := h.want(t, http.StatusCreated, http.MethodPost, self+"/participants", `{"userId":"`+string(ben)+`","role":"supervisor","allowControl":true}`); !strings.Contains(a.body, `"allowControl":true`) {
+		t.Errorf("a supervisor who may ask for control is %s", a.body)
+	}
 	golden(t, "join-token", h.want(t, http.StatusOK, http.MethodPost, self+"/participants/"+string(ben)+"/tokens", ""))
 	h.want(t, http.StatusNoContent, http.MethodDelete, self+"/participants/"+string(ann), "")
 	if a := h.want(t, http.StatusOK, http.MethodGet, self, ""); !strings.Contains(a.body, `"state":"ended"`) {

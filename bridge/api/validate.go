@@ -145,11 +145,14 @@ func dropOtherCase(value any, t reflect.Type) bool {
 		}
 	case map[string]any:
 		for name, member := range at {
-			for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
-				known, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			if t.Kind() != reflect.Struct {
+				break
+			}
+			for _, field := range reflect.VisibleFields(t) { // those of embedded structs too
+				known, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 				switch {
 				case name == known:
-					dropped = dropOtherCase(member, t.Field(i).Type) || dropped
+					dropped = dropOtherCase(member, field.Type) || dropped
 				case strings.EqualFold(name, known):
 					delete(at, name)
 					dropped = true
@@ -175,10 +178,13 @@ func brokenRules(failed *jsonschema.ValidationError, instance any) error {
 	var found []problem
 	var walk func(e *jsonschema.ValidationError)
 	walk = func(e *jsonschema.ValidationError) {
-		for _, cause := range e.Causes {
-			walk(cause)
+		_, aboutName := e.ErrorKind.(*kind.PropertyNames) // what its causes say is about the name, not about a place in the body
+		if !aboutName {
+			for _, cause := range e.Causes {
+				walk(cause)
+			}
 		}
-		if len(e.Causes) == 0 {
+		if aboutName || len(e.Causes) == 0 {
 			found = append(found, problemsOf(e, fieldPath(e.InstanceLocation, instance))...)
 		}
 	}
@@ -243,6 +249,10 @@ func problemsOf(e *jsonschema.ValidationError, field string) []problem {
 		return one("size", "must have at most "+counted(k.Want))
 	case *kind.MaxProperties:
 		return one("size", "must have at most "+strconv.Itoa(k.Want)+" members")
+	case *kind.UniqueItems:
+		return one("duplicate", "must not have an entry twice")
+	case *kind.PropertyNames:
+		return []problem{{member(field, k.Property), "format", "has a name of the wrong form"}}
 	case *kind.Pattern, *kind.Format:
 		return one("format", "has the wrong form")
 	default:

@@ -2,23 +2,41 @@ package client
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"time"
 )
 
 const deploymentsPath = "/api/v2/cobrowse/deployments"
 
-// NewDeployment describes a web site whose visitors may start sessions.
+// NewDeployment describes a web site whose visitors may start sessions. Lists
+// that are empty and texts that are "" have the defaults of the API document.
 type NewDeployment struct {
-	Name                 string           `json:"name"`
-	AllowedOrigins       []string         `json:"allowedOrigins"`         // scheme://host[:port], lower case; at least one
-	StartURL             string           `json:"startUrl,omitempty"`     // page that a customer's join URL leads to; on an allowed origin
-	MaskSelectors        []string         `json:"maskSelectors,omitzero"` // CSS selectors whose content never leaves the page
-	ReadonlySelectors    []string         `json:"readonlySelectors,omitzero"`
-	PauseCriteria        []PauseCriterion `json:"pauseCriteria,omitzero"`
-	AllowAgentControl    bool             `json:"allowAgentControl"`
-	AllowAgentNavigation bool             `json:"allowAgentNavigation"`
-	AllowDraw            bool             `json:"allowDraw"`
+	Name           string   `json:"name"`
+	AllowedOrigins []string `json:"allowedOrigins"`     // scheme://host[:port], lower case; at least one
+	StartURL       string   `json:"startUrl,omitempty"` // page that a customer's join URL leads to; on an allowed origin
+
+	// What viewers see. All selectors are CSS.
+	TextMode           string           `json:"textMode,omitempty"`          // visible or private; "" = visible
+	MaskSelectors      []string         `json:"maskSelectors,omitzero"`      // text and values that never leave the page
+	ShowSelectors      []string         `json:"showSelectors,omitzero"`      // fields whose values are shown, and texts with private
+	BlockSelectors     []string         `json:"blockSelectors,omitzero"`     // shown as empty boxes
+	NeverShowSelectors []string         `json:"neverShowSelectors,omitzero"` // fields that are hidden whatever the page says
+	PauseCriteria      []PauseCriterion `json:"pauseCriteria,omitzero"`
+	AssetOrigins       []string         `json:"assetOrigins,omitzero"` // from where viewers' browsers may load pictures, fonts and styles
+
+	// What viewers may do, or ask for.
+	AllowAgentControl    bool     `json:"allowAgentControl"`
+	AllowAgentNavigation bool     `json:"allowAgentNavigation"`
+	AllowAgentSubmit     bool     `json:"allowAgentSubmit"`
+	AllowDraw            bool     `json:"allowDraw"`
+	ReadonlySelectors    []string `json:"readonlySelectors,omitzero"`
+	ControlMode          string   `json:"controlMode,omitempty"`     // full or fieldsOnly; "" = full
+	ControlSelectors     []string `json:"controlSelectors,omitzero"` // what can be clicked with fieldsOnly besides fields
+
+	ConsentVersion string            `json:"consentVersion,omitempty"` // names the wording of ConsentTexts; required with them
+	ConsentTexts   map[string]string `json:"consentTexts,omitzero"`    // by language, what a customer reads before sharing
+	DefaultFor     []string          `json:"defaultFor,omitzero"`      // customer, agent: of sessions without a deployment in which such a one shares
 }
 
 // PauseCriterion pauses sharing on pages whose URL matches.
@@ -54,7 +72,13 @@ func (c *Client) CreateDeployment(ctx context.Context, in NewDeployment) (Deploy
 	return d, err
 }
 
-// ReplaceDeployment gives a deployment other contents. Scope cobrowse:session:write.
+// AllDeployments goes through all pages from the given one on. A failure is the
+// last thing that it yields.
+func (c *Client) AllDeployments(ctx context.Context, at Paging) iter.Seq2[Deployment, error] {
+	return all(at, func(at Paging) (Page[Deployment], error) { return c.Deployments(ctx, at) })
+}
+
+// ReplaceDeployment gives a deployment other contents, all of them. Scope cobrowse:session:write.
 func (c *Client) ReplaceDeployment(ctx context.Context, id string, in NewDeployment) (Deployment, error) {
 	var d Deployment
 	_, err := c.do(ctx, call{method: http.MethodPut, path: deploymentsPath + "/" + segment(id), body: in, into: &d})
@@ -65,4 +89,51 @@ func (c *Client) ReplaceDeployment(ctx context.Context, id string, in NewDeploym
 func (c *Client) DeleteDeployment(ctx context.Context, id string) error {
 	_, err := c.do(ctx, call{method: http.MethodDelete, path: deploymentsPath + "/" + segment(id)})
 	return err
+}
+
+// ScriptSettings are what the script on a customer's page works by.
+type ScriptSettings struct {
+	ID       string            `json:"id"` // of the deployment
+	Name     string            `json:"name"`
+	Language string            `json:"language"` // of Texts
+	Rules    SharingRules      `json:"rules"`
+	Consent  Consent           `json:"consent"`
+	Texts    map[string]string `json:"texts"` // what the script shows
+}
+
+// SharingRules are the rules of a deployment as pages and streams get them.
+type SharingRules struct {
+	TextMode             string           `json:"textMode"`
+	MaskSelectors        []string         `json:"maskSelectors"`
+	ShowSelectors        []string         `json:"showSelectors"`
+	BlockSelectors       []string         `json:"blockSelectors"`
+	NeverShowSelectors   []string         `json:"neverShowSelectors"`
+	ReadonlySelectors    []string         `json:"readonlySelectors"`
+	PauseCriteria        []PauseCriterion `json:"pauseCriteria"`
+	AllowAgentControl    bool             `json:"allowAgentControl"`
+	AllowAgentNavigation bool             `json:"allowAgentNavigation"`
+	AllowDraw            bool             `json:"allowDraw"`
+	AllowAgentSubmit     bool             `json:"allowAgentSubmit"`
+	ControlMode          string           `json:"controlMode"`
+	ControlSelectors     []string         `json:"controlSelectors"`
+	AllowedOrigins       []string         `json:"allowedOrigins"`
+	AssetOrigins         []string         `json:"assetOrigins"`
+}
+
+// Consent is what a customer agrees to before anything is shared.
+type Consent struct {
+	Version string `json:"version"`
+	Sharing string `json:"sharing"` // the text
+}
+
+// ScriptSettings returns what the script on a page of origin gets, in the language
+// nearest to lang ("" = English). It needs no access token; 403 for an origin that
+// is not allowed, 404 if there is no such deployment.
+func (c *Client) ScriptSettings(ctx context.Context, deploymentID, origin, lang string) (ScriptSettings, error) {
+	var settings ScriptSettings
+	_, err := c.do(ctx, call{
+		method: http.MethodGet, path: deploymentsPath + "/" + segment(deploymentID) + "/settings", query: values("lang", lang), into: &settings,
+		open: true, header: map[string]string{"Origin": origin},
+	})
+	return settings, err
 }

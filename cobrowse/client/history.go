@@ -18,6 +18,40 @@ type HistoryRecord struct {
 
 	SessionToken string      `json:"sessionToken"` // nine digits
 	Pages        []PageVisit `json:"pages"`        // what the sharer looked at, oldest first
+	Grants       []Grant     `json:"grants"`       // what the sharer agreed to, oldest first
+	Actions      []Action    `json:"actions"`      // what viewers did with it, oldest first
+	// ActionsLeftOut counts the actions for which the record had no room.
+	ActionsLeftOut int        `json:"actionsLeftOut,omitempty"`
+	Violation      *Violation `json:"violation,omitempty"` // with EndReason maskingViolation
+}
+
+// Grant is a consent of the sharer.
+type Grant struct {
+	Kind          string    `json:"kind"`                    // sharing, control, draw or navigate
+	ParticipantID string    `json:"participantId,omitempty"` // who got it; empty for sharing: everybody
+	GivenBy       string    `json:"givenBy"`
+	TextVersion   string    `json:"textVersion,omitempty"` // of the text that was agreed to
+	DateGiven     time.Time `json:"dateGiven"`
+	DateExpires   time.Time `json:"dateExpires,omitzero"` // zero = with the session
+	DateRevoked   time.Time `json:"dateRevoked,omitzero"` // zero if nobody took it back
+	RevokedBy     string    `json:"revokedBy,omitempty"`  // empty if no participant did
+}
+
+// Action is what a viewer did, or tried, on the shared page; never what was typed.
+type Action struct {
+	Date          time.Time `json:"date"`
+	DateLast      time.Time `json:"dateLast"` // of Count alike in a row
+	ParticipantID string    `json:"participantId"`
+	Kind          string    `json:"kind"`   // click, text, key and so on
+	Path          string    `json:"path"`   // CSS path of the element
+	Result        string    `json:"result"` // ok, or why it was refused
+	Count         int       `json:"count"`
+}
+
+// Violation is where something was seen that must be hidden.
+type Violation struct {
+	Date time.Time `json:"date"`
+	Path string    `json:"path"`
 }
 
 // PageVisit is one page of the sharer.
@@ -77,6 +111,21 @@ func (c *Client) HistoryRecord(ctx context.Context, sessionID string) (HistoryRe
 	var record HistoryRecord
 	_, err := c.do(ctx, call{method: http.MethodGet, path: historyPath + "/" + segment(sessionID), into: &record})
 	return record, err
+}
+
+// HistoryLink shows the history page of one session to whoever has it, as often
+// as wanted until it expires.
+type HistoryLink struct {
+	URL       string    `json:"url"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// CreateHistoryLink makes a link to the history page of a session, which may still
+// live; 404 if there is none. Scope cobrowse:session:read.
+func (c *Client) CreateHistoryLink(ctx context.Context, sessionID string) (HistoryLink, error) {
+	var link HistoryLink
+	_, err := c.do(ctx, call{method: http.MethodPost, path: historyPath + "/" + segment(sessionID) + "/links", into: &link})
+	return link, err
 }
 
 // stamp writes a time as the service does.

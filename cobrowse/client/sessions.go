@@ -18,6 +18,7 @@ type Session struct {
 	ID             string        `json:"id"`
 	SessionID      string        `json:"sessionId"`                // the same
 	ConversationID string        `json:"conversationId,omitempty"` // empty until a session that a customer started is attached
+	DeploymentID   string        `json:"deploymentId,omitempty"`   // the web site that is shared; empty = none, everything is private
 	State          string        `json:"state"`                    // idle, active or ended
 	Participants   []Participant `json:"participants"`
 	Settings       Settings      `json:"settings"`
@@ -42,7 +43,8 @@ type Participant struct {
 	Role         string    `json:"role"`             // agent, customer or supervisor
 	CobrowseRole string    `json:"cobrowseRole"`     // sharer or viewer
 	Name         string    `json:"name,omitempty"`
-	State        string    `json:"state"` // invited, joined or left
+	State        string    `json:"state"`                  // invited, joined or left
+	AllowControl bool      `json:"allowControl,omitempty"` // a supervisor who may ask for control
 	DateJoined   time.Time `json:"dateJoined,omitzero"`
 	DateLeft     time.Time `json:"dateLeft,omitzero"`
 	JoinURL      string    `json:"joinUrl,omitempty"` // lets its holder in; in the answer to create, attach and add alone
@@ -59,6 +61,8 @@ type Invite struct {
 	UserID string `json:"userId,omitempty"` // required unless the role is customer
 	Role   string `json:"role,omitempty"`   // agent, customer or supervisor; "" = derived from the conversation
 	Name   string `json:"name,omitempty"`   // "" = the user's
+
+	AllowControl bool `json:"allowControl,omitempty"` // a supervisor may ask for control, as agents may
 }
 
 // NewSettings are the settings of a session to be created, or to be changed; nil
@@ -71,6 +75,7 @@ type NewSettings struct {
 // NewSession describes a session to be created.
 type NewSession struct {
 	ConversationID string       `json:"conversationId"`
+	DeploymentID   string       `json:"deploymentId,omitempty"` // the web site that will be shared; "" = the default for who shares
 	Participants   []Invite     `json:"participants"`
 	Settings       *NewSettings `json:"settings,omitempty"`
 
