@@ -71,7 +71,11 @@ func fill(t *testing.T, store *bolt.Store) {
 	p := &live.Participants[0]
 	p.LeftAt, p.Removed, p.Connection = t0, true, cobrowse.Connection{Number: 2, Open: true, ClosedAt: t0}
 	p.Resume = cobrowse.Resume{Current: [32]byte{1}, Previous: [32]byte{2}, PreviousUntil: t0, Tab: "tab"}
+	p.AllowControl = true
 	live.Pages[0].LeftAt = t0
+	live.Grants = []cobrowse.Grant{{Kind: cobrowse.GrantControl, To: "u-2", By: "u-1", TextVersion: "en-1", GivenAt: t0, ExpiresAt: t0, RevokedAt: t0, RevokedBy: "u-1"}}
+	live.Actions = []cobrowse.Action{{At: t0, LastAt: t0, ParticipantID: "u-2", Kind: "click", Path: "#buy", Result: "ok", Count: 1}}
+	live.ActionsLeftOut, live.Violation = 3, cobrowse.Violation{At: t0, Path: "#card"}
 	claim := cobrowse.Claim{Kind: cobrowse.ClaimConversation, OrgID: "org", Key: "c-1"}
 	resting := cobrowse.Claim{Kind: cobrowse.ClaimSessionToken, Key: "123456789"}
 	must(store.Apply(t.Context(), cobrowse.Change{
@@ -86,9 +90,12 @@ func fill(t *testing.T, store *bolt.Store) {
 	must(store.Apply(t.Context(), cobrowse.Change{At: t0, Session: live, Release: []cobrowse.Release{{Claim: resting, Until: t0.Add(24 * time.Hour)}}}))
 	must(store.PutDeployment(t.Context(), cobrowse.Deployment{
 		ID: "d-1", OrgID: "org", Name: "Shop", AllowedOrigins: []string{"https://shop.example"}, StartURL: "https://shop.example/", CreatedAt: t0,
+		ConsentVersion: "v1", ConsentTexts: map[string]string{"de": "Darf diese Seite gezeigt werden?"}, DefaultFor: []cobrowse.Role{cobrowse.RoleCustomer},
 		Rules: cobrowse.SharingRules{
 			MaskSelectors: []string{"#card"}, ReadonlySelectors: []string{"#name"}, AllowAgentControl: true, AllowAgentNavigation: true, AllowDraw: true,
 			PauseCriteria: []cobrowse.PauseCriterion{{URLFragment: "/pay", Condition: cobrowse.PauseIncludes}},
+			TextMode:      cobrowse.TextPrivate, ShowSelectors: []string{"h1"}, BlockSelectors: []string{".ad"}, NeverShowSelectors: []string{"#pin"}, AllowAgentSubmit: true,
+			ControlMode: cobrowse.ControlFieldsOnly, ControlSelectors: []string{".tab"}, AssetOrigins: []string{"https://cdn.example"},
 		},
 	}))
 	_, err := store.Secret(t.Context(), "name", []byte{0, 1, 255})

@@ -20,6 +20,7 @@ func deploymentTests() map[string]func(*testing.T, Engine) {
 func deployment(id cobrowse.DeploymentID, name string) cobrowse.Deployment {
 	return cobrowse.Deployment{
 		ID: id, OrgID: org, Name: name, AllowedOrigins: []string{"https://shop.example"}, StartURL: "https://shop.example/", CreatedAt: t0,
+		ConsentVersion: "v1", ConsentTexts: map[string]string{"de": "Darf diese Seite gezeigt werden?"}, DefaultFor: []cobrowse.Role{cobrowse.RoleCustomer},
 		Rules: cobrowse.SharingRules{
 			MaskSelectors: []string{"#card > input"}, PauseCriteria: []cobrowse.PauseCriterion{{URLFragment: "/pay", Condition: cobrowse.PauseIncludes}}, AllowDraw: true,
 		},
@@ -79,10 +80,10 @@ func testDeployments(t *testing.T, e Engine) {
 func testDeploymentMemory(t *testing.T, e Engine) {
 	mine := deployment("d-1", "Shop")
 	mustStore(t, e.PutDeployment(t.Context(), mine))
-	mine.AllowedOrigins[0], mine.Rules.MaskSelectors[0] = "changed", "changed"
+	mine.AllowedOrigins[0], mine.Rules.MaskSelectors[0], mine.ConsentTexts["de"] = "changed", "changed", "changed"
 	read, err := e.Deployment(t.Context(), "d-1")
 	mustStore(t, err)
-	read.AllowedOrigins[0] = "changed"
+	read.AllowedOrigins[0], read.ConsentTexts["de"] = "changed", "changed"
 	got, err := e.Deployment(t.Context(), "d-1")
 	mustStore(t, err)
 	wantSame(t, "Deployment", got, deployment("d-1", "Shop"))

@@ -85,6 +85,8 @@ func session(id string, conversation conversations.ID) cobrowse.Session {
 			},
 		},
 		Pages:     []cobrowse.PageVisit{{URL: "https://shop.example/a?<&>", Title: "Ä", EnteredAt: t0}},
+		Grants:    []cobrowse.Grant{{Kind: cobrowse.GrantSharing, By: "p-2", TextVersion: "en-1", GivenAt: t0}, {Kind: cobrowse.GrantControl, To: "p-1", By: "p-2", GivenAt: t0, ExpiresAt: t0.Add(time.Minute)}},
+		Actions:   []cobrowse.Action{{At: t0, LastAt: t0.Add(time.Second), ParticipantID: "p-1", Kind: "text", Path: "form > input#<&>", Result: "ok", Count: 2}},
 		CreatedAt: t0, CreatedBy: "client", TokenIssuedAt: t0, Deadline: t0.Add(20 * time.Minute), DeadlineReason: cobrowse.EndNeverJoined, Version: 1,
 	}
 }

@@ -14,6 +14,7 @@ import (
 func sessionTests() map[string]func(*testing.T, Engine) {
 	return map[string]func(*testing.T, Engine){
 		"what was stored is read, before and after a restart": testStored,
+		"every field of sessions and deployments is kept":     testEveryField,
 		"an unknown session is not found":                     testUnknownSession,
 		"the store shares no memory with the caller":          testNoSharedMemory,
 		"another version than the next one is stale":          testStale,
@@ -60,13 +61,13 @@ func testNoSharedMemory(t *testing.T, e Engine) {
 	c := change(mine)
 	c.Take = []cobrowse.Claim{conversationClaim("c-1")}
 	mustApply(t, e, c)
-	mine.Participants[0].Name, mine.Pages[0].URL = "changed", "changed"
+	mine.Participants[0].Name, mine.Pages[0].URL, mine.Grants[0].TextVersion, mine.Actions[0].Path = "changed", "changed", "changed", "changed"
 	c.Take[0].Key = "changed"
 	wantSession(t, e, want)
 
 	read, err := e.Session(t.Context(), "s-1")
 	mustStore(t, err)
-	read.Participants[0].Name, read.Pages[0].URL = "changed", "changed"
+	read.Participants[0].Name, read.Pages[0].URL, read.Grants[0].TextVersion, read.Actions[0].Path = "changed", "changed", "changed", "changed"
 	wantSession(t, e, want)
 
 	listed, _, err := e.Sessions(t.Context(), cobrowse.Query{OrgID: org, Limit: 1})
