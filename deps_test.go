@@ -54,7 +54,7 @@ var house = map[string][]string{
 	"": {}, // the root package: the ground everything stands on
 
 	// What starts things.
-	"cmd/cobridge":   {"bridge", "bridge/config", "cobrowse/client", "mocks", cobra, pflag},
+	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/maskproof", "cobrowse/client", "mocks", cobra, pflag},
 	"mocks":          {"bridge", "bridge/config", httpmock},
 	"mocks/contract": {},
 
@@ -73,6 +73,8 @@ var house = map[string][]string{
 	"bridge/limit":             {xrate},
 	"bridge/web":               {fiber, fasthttp, uuid},
 	"bridge/config":            {koanf, yaml, pflag},
+	"bridge/devtools":          {websocket},
+	"bridge/maskproof":         {"bridge/devtools"},
 	"bridge/testenv":           {goleak}, // for test files only, so no row may name it
 
 	// The rules, and what is read by people and browsers.
