@@ -1,10 +1,24 @@
-// What may leave the customer's page. (skeleton: exports are final)
+// What may leave the customer's page. Values of form fields stay unless a rule
+// shows them, and no rule shows what is on the never list. The rules of the
+// server and of the page are united: the page can only take away.
 
 /** What stands in place of a hidden value, whatever its length. */
 export const MASK = '\u2022'.repeat(8);
 
+// What the rules say about an element, inherited by everything inside it.
+export const MASKED = 1;
+export const SHOWN = 2;
+export const BLOCKED = 4;
+export const EDITED = 8; // a text that the customer writes: contenteditable
+export const READONLY = 16;
+const NEVER = 32;
+
+const password = /(^|\s)(cc-|one-time-code|(current|new)-password)/i; // in autocomplete
+const field = /^(input|textarea|select|opt(ion|group)|datalist)$/;
+const label = /^(submit|button|reset)$/; // inputs whose value is a caption
+
 /**
- * @typedef {object} Rules the server's rules of the deployment, see docs/protocol.md
+ * @typedef {object} Rules the deployment's rules, as the settings and the welcome frame carry them
  * @property {'visible'|'private'} [textMode]
  * @property {string[]} [maskSelectors]
  * @property {string[]} [showSelectors]
@@ -16,7 +30,7 @@ export const MASK = '\u2022'.repeat(8);
 
 /**
  * @typedef {object} PageRules what the page asks for; each a selector list or several of them
- * @property {'private'|'visible'} [text]
+ * @property {'private'|'visible'} [text] 'visible' cannot undo the server's 'private'
  * @property {string|string[]} [mask]
  * @property {string|string[]} [show]
  * @property {string|string[]} [block]
@@ -24,21 +38,179 @@ export const MASK = '\u2022'.repeat(8);
  */
 
 /**
- * @typedef {object} Policy
- * @property {(el: Element) => boolean} isNever
- * @property {(el: Element) => boolean} isMasked
+ * @typedef {object} Policy All that take an element look at its ancestors too, across shadow roots and frames of the same origin.
+ * @property {(el: Element) => boolean} isNever the never list: password (also after its type was flipped, or in a field that took its place), hidden, card and one-time-code fields, configured ones
+ * @property {(el: Element) => boolean} isMasked its value is hidden (fields, by default all), or its text by a mask rule (others)
+ * @property {(el: Element) => boolean} isPrivate a rule hides it, not merely the default: never, mask or block. Such a field is told to viewers as private and is closed to remote control
  * @property {(el: Element) => boolean} isBlocked
- * @property {(el: Element) => boolean} isTextHidden
- * @property {(el: Element) => boolean} isReadonly
- * @property {(el: Element) => {rule: string, shown: boolean}} reason
- * @property {(url: string) => boolean} paused
- * @property {(text: string) => string} maskValue
- * @property {string} blockSelector for rrweb's blockSelector
+ * @property {(el: Element) => boolean} isTextHidden its text and its text-like attributes (title, alt, placeholder …) are hidden
+ * @property {(el: Element) => boolean} isReadonly an agent may not change it
+ * @property {(el: Element, kind?: 'value'|'text') => {shown: boolean, rule: string}} reason the rule that decides, for people: "never: type=password", "mask: .card", "default"
+ * @property {(url: string) => boolean} paused nothing is shared of a page with this address
+ * @property {(text: string) => string} maskValue MASK, or '' for nothing
+ * @property {string} blockSelector all block selectors as one list, for rrweb
+ * @property {boolean} textPrivate text is hidden unless a show rule says otherwise
+ * @property {(node: Node) => number} flags the bits above for a node and what it stands in
+ * @property {(el: Element, above: number) => number} step the same when those of its parent are known
+ * @property {(el: Element, flags: number) => boolean} hidesValue
+ * @property {(el: Element, flags: number) => boolean} hidesText
  */
 
+// A selector that swallows what is appended to it (an open bracket, string,
+// comment or escape) would take its neighbours with it when they are joined.
+const closers = [')', ']', '"', '\'', '*/'];
+
+function valid(selector) {
+	const nowhere = document.createDocumentFragment();
+	const parses = (s) => {
+		try { nowhere.querySelector(s); return true; } catch { return false; }
+	};
+	return parses(selector) && !closers.some((c) => parses(selector + c));
+}
+
+// The parent, across the borders of shadow roots and of frames.
+function parent(node) {
+	try { return node.parentNode || node.host || node.defaultView?.frameElement; } catch { return null; }
+}
+
+// The nearest element that matches, across the same borders.
+function nearest(node, selector) {
+	for (let at = node; at; at = parent(at.getRootNode())) {
+		const hit = at.closest(selector);
+		if (hit) return hit;
+	}
+	return null;
+}
+
+const list = (more) => [].concat(more ?? []).filter(Boolean);
+
 /**
+ * Unites the rules. A mask, block, never or readonly selector that is no
+ * selector makes it throw an Error that names it (also as .selector): better
+ * nothing is shared than too much. A show selector that is none is left out.
  * @param {Rules} rules
  * @param {PageRules} [page]
  * @returns {Policy}
  */
-export function makePolicy(rules, page) { throw new Error('not yet'); }
+export function makePolicy(rules, page = {}) {
+	const all = {
+		block: ['[data-cb-block]', '.rr-block', ...list(rules.blockSelectors), ...list(page.block)],
+		never: list(rules.neverShowSelectors),
+		mask: ['[data-cb-mask]', ...list(rules.maskSelectors), ...list(page.mask)],
+		show: ['[data-cb-show]', ...list(rules.showSelectors), ...list(page.show)].filter(valid),
+		readonly: ['[data-cb-readonly]', ...list(rules.readonlySelectors), ...list(page.readonly)],
+	};
+	for (const kind in all) {
+		for (const selector of all[kind]) {
+			if (!valid(selector)) throw Object.assign(new Error(`cobridge: not a selector (${kind}): ${selector}`), { selector, kind });
+		}
+	}
+	const lists = [
+		[BLOCKED, all.block.join()],
+		[MASKED | NEVER, all.never.join()],
+		[MASKED, all.mask.join()],
+		[SHOWN, all.show.join()],
+		[READONLY, all.readonly.join()],
+		[EDITED, '[contenteditable]:not([contenteditable="false"])'],
+	].filter(([, selector]) => selector);
+	const any = lists.map(([, selector]) => selector).join();
+	const textPrivate = rules.textMode === 'private' || page.text === 'private';
+
+	// Fields that were on the never list stay there, whatever the page makes of
+	// them; and a text field with the name of a password field is the same secret.
+	const seen = new WeakSet();
+	const names = new Set();
+
+	const own = (el) => {
+		if (!el.matches(any)) return 0;
+		let flags = 0;
+		for (const [bits, selector] of lists) if (el.matches(selector)) flags |= bits;
+		return flags;
+	};
+
+	const flags = (node) => {
+		let f = 0;
+		let steps = 0;
+		for (let at = node; at; at = parent(at)) {
+			// A form with a field named parentNode would lead in circles.
+			if (++steps > 999) return f | MASKED;
+			if (at.nodeType === 1) {
+				const hit = at.closest(any);
+				if (hit) f |= own(hit);
+				at = hit || at.getRootNode();
+			}
+			if (at.designMode === 'on') f |= EDITED;
+		}
+		return f;
+	};
+
+	// Why the built-in list forbids the field, or ''.
+	const never = (el) => {
+		if (/^opt/.test(el.localName)) el = el.closest('select') || el;
+		if (!field.test(el.localName)) return '';
+		let why = '';
+		if (el.type === 'password' || el.hasAttribute('data-rr-is-password')) {
+			why = 'type=password';
+			for (const name of [el.name, el.id]) if (name) names.add(name);
+		} else if (el.type === 'hidden') why = 'type=hidden';
+		else if (password.test(el.getAttribute('autocomplete') || '')) why = 'autocomplete=' + el.getAttribute('autocomplete');
+		else if (seen.has(el)) return 'was hidden before';
+		else if (names.has(el.name) || names.has(el.id)) return 'named as a password';
+		if (why) seen.add(el);
+		return why;
+	};
+
+	const isValue = (el, f) => f & EDITED || (field.test(el.localName) && !label.test(el.type));
+	const shows = (f) => f & SHOWN && !(f & (MASKED | BLOCKED));
+	const hidesValue = (el, f) => Boolean(never(el)) || !shows(f);
+	const hidesText = (el, f) => Boolean(f & (MASKED | BLOCKED))
+		|| (Boolean(textPrivate || f & EDITED) && !(f & SHOWN))
+		|| (/^(textarea|select|opt.*|datalist)$/.test(el.localName) && hidesValue(el, f));
+
+	if (globalThis.document?.querySelectorAll) for (const el of document.querySelectorAll('input[type=password]')) never(el);
+
+	return {
+		textPrivate,
+		blockSelector: all.block.join(),
+		flags,
+		step: (el, above) => above | own(el),
+		hidesValue,
+		hidesText,
+		isNever: (el) => Boolean(never(el) || flags(el) & NEVER),
+		isMasked(el) {
+			const f = flags(el);
+			return isValue(el, f) ? hidesValue(el, f) : Boolean(f & MASKED);
+		},
+		isPrivate: (el) => Boolean(never(el) || flags(el) & (MASKED | BLOCKED)),
+		isBlocked: (el) => Boolean(flags(el) & BLOCKED),
+		// The placeholder of a field is not its value.
+		isTextHidden: (el) => hidesText(field.test(el.localName) ? { localName: '' } : el, flags(el)),
+		isReadonly: (el) => Boolean(flags(el) & READONLY),
+		reason(el, kind = 'value') {
+			for (const name of ['block', 'never', 'mask']) {
+				const rule = all[name].find((selector) => nearest(el, selector));
+				if (rule) return { shown: false, rule: `${name}: ${rule}` };
+			}
+			const f = flags(el);
+			const why = kind === 'value' && never(el);
+			if (why) return { shown: false, rule: 'never: ' + why };
+			const show = all.show.find((selector) => nearest(el, selector));
+			if (show) return { shown: true, rule: 'show: ' + show };
+			if (f & EDITED) return { shown: false, rule: 'default: contenteditable' };
+			if (kind === 'value' && isValue(el, f)) return { shown: false, rule: 'default: form value' };
+			return { shown: !textPrivate, rule: `default: text ${textPrivate ? 'private' : 'visible'}` };
+		},
+		paused(url) {
+			const { href, pathname, search, hash } = new URL(url, globalThis.location?.href);
+			const forms = [href, pathname + search + hash, pathname + search, pathname, href.replace(/[?#].*/, '')];
+			return list(rules.pauseCriteria).some(({ urlFragment: part, condition }) => ({
+				includes: href.includes(part),
+				doesnotinclude: !href.includes(part),
+				startswith: forms.some((s) => s.startsWith(part)),
+				endswith: forms.some((s) => s.endsWith(part)),
+				equals: forms.includes(part),
+			})[String(condition).toLowerCase()] ?? true);
+		},
+		maskValue: (text) => (text ? MASK : ''),
+	};
+}

@@ -1,20 +1,254 @@
+// Records the page with rrweb, scrubs every event and hands them over as
+// frames. Nothing leaves before start, nor while it is paused.
+
+import { record } from '../../third_party/rrweb/record.js';
+import { makeCanvases } from './canvas.js';
+import { cleanUrl, makeScrubber } from './scrubber.js';
+
+const apart = 2000; // ms between two full snapshots: each costs the page up to 0.1 s
+const moveWait = 50; // ms that pointer and scroll positions may wait for more
+const giveUp = 5; // errors, each less than a minute after the one before
+
+/**
+ * @typedef {object} Frame
+ * @property {''|'full'|'move'} k full: exactly [Meta, FullSnapshot]; move: only positions, may be lost
+ * @property {boolean} fresh with a full frame: events were lost before it, so viewers that have a picture need this one too. Number it as the first of a new epoch
+ * @property {any[]} events
+ * @property {string} json of the events, made once: the b member of the ev frame
+ */
+
 /**
  * @typedef {object} Recorder
- * @property {() => void} start begins to record: the first send is a full frame
- * @property {() => void} full asks for a full frame as soon as it is allowed (at most one in 2 s); several asks are one
- * @property {() => void} stop ends for good until start is called again
- * @property {() => void} pause nothing is sent any more, what waits is dropped
- * @property {() => void} resume goes on with a full frame
+ * @property {() => void} start begins; the first frame is a full one
+ * @property {() => void} full asks for a full frame, as soon as one is allowed again; several asks are one
+ * @property {() => void} stop
+ * @property {(why?: string) => void} pause nothing is sent from here on, what waits is dropped. Each why has its own resume
+ * @property {(why?: string) => void} resume when no why is left it goes on, with a full frame
  * @property {(id: number) => Node|null} getNode
- * @property {(node: Node) => number} getId -1 for an unknown node
+ * @property {(node: Node) => number} getId -1 for a node that viewers do not have
  */
 
 /**
  * @param {object} parts
  * @param {import('./policy.js').Policy} parts.policy
- * @param {(frame: {k: ''|'full'|'move', events: any[], json: string}) => void} parts.send json is JSON.stringify(events), made once: use it as the frame's b
- * @param {(problem: {code: 'too_large'|'masking'|'error', message: string}) => void} [parts.onError]
- * @param {{fullBytes?: number, evBytes?: number, evPerSecond?: number, evBytesPerSecond?: number}} [parts.limits] of the welcome frame
+ * @param {(frame: Frame) => void} parts.send
+ * @param {(problem: {code: 'too_large'|'error', error?: unknown}) => void} [parts.onError] too_large: the page's picture is beyond the limit even without style sheets; nothing is sent until full is called. error: something threw too often, the recorder has stopped
+ * @param {{fullBytes?: number, evBytes?: number, evPerSecond?: number, evBurst?: number, evBytesPerSecond?: number}} [parts.limits] as in the welcome frame
+ * @param {typeof record} [parts.rrweb] for tests
  * @returns {Recorder}
  */
-export function makeRecorder({ policy, send, onError, limits }) { throw new Error('not yet'); }
+export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rrweb = record }) {
+	const most = { fullBytes: 4 << 20, evBytes: 512 << 10, evPerSecond: 60, evBurst: 240, evBytesPerSecond: 1 << 20, ...limits };
+	const { mirror } = rrweb;
+	const why = new Set(); // reasons of the pause
+	let end = null; // rrweb's stop function
+	let meta = null; // waits for its snapshot
+	let urgent = []; // waits for the end of the task
+	let moves = []; // waits a little longer, for company
+	let moveTimer = 0;
+	let slowTimer = 0;
+	let fullTimer = 0;
+	let lastFull = -apart;
+	let fullSize = 0;
+	let behind = true; // viewers cannot follow until the next full frame
+	let stuck = false; // the page is too large
+	let begun = false; // a full frame was sent
+	let errors = 0;
+	let lastError = 0;
+
+	// What may be sent: a little less than the server takes. Frames may go into
+	// debt by one, so that none is made only to be thrown away.
+	let at = performance.now();
+	let frames = most.evBurst / 2;
+	let bytes = 4 * most.evBytesPerSecond;
+	const affords = (size = 0) => {
+		const now = performance.now();
+		frames = Math.min(most.evBurst / 2, frames + (now - at) / 1000 * 0.9 * most.evPerSecond);
+		bytes = Math.min(4 * most.evBytesPerSecond, bytes + (now - at) / 1000 * 0.9 * most.evBytesPerSecond);
+		at = now;
+		return frames >= 1 && bytes >= size;
+	};
+
+	// Bytes of a frame; of small ones only about.
+	const size = (json) => (json.length * 3 < most.evBytes ? json.length : new TextEncoder().encode(json).length) + 128;
+
+	const forward = (k, events, json, length, fresh = false) => {
+		frames--;
+		bytes -= length;
+		send({ k, events, json, fresh });
+	};
+
+	const lose = () => {
+		urgent = [];
+		moves = [];
+		meta = null;
+		behind = true;
+	};
+
+	const guard = (fn) => (...args) => {
+		try {
+			return fn(...args);
+		} catch (error) {
+			failed(error);
+		}
+	};
+
+	const failed = (error) => {
+		lose();
+		const now = performance.now();
+		errors = now - lastError < 60_000 ? errors + 1 : 1;
+		lastError = now;
+		if (errors < giveUp) return full();
+		stop();
+		try { onError({ code: 'error', error }); } catch { /* not the page's problem */ }
+	};
+
+	// Sends what waits; positions go with the rest, to keep the order.
+	const flush = guard((now = false) => {
+		const k = urgent.length ? '' : 'move';
+		const events = [...moves, ...urgent];
+		if (!end || !events.length) return;
+		if (!now && !affords()) {
+			slowTimer ||= setTimeout(() => { slowTimer = 0; flush(); }, moveWait);
+			return;
+		}
+		urgent = [];
+		moves = [];
+		const json = JSON.stringify(events);
+		const length = size(json);
+		if (length > most.evBytes) {
+			behind = true;
+			full();
+		} else forward(k, events, json, length);
+	});
+
+	// The picture without the rules of its style sheets; the viewer may still
+	// be allowed to load those that have an address.
+	const bare = (n) => {
+		if (n.attributes && '_cssText' in n.attributes) {
+			delete n.attributes._cssText;
+			const { href } = mirror.getNode(n.id) ?? {};
+			if (n.tagName === 'link' && href) Object.assign(n.attributes, { rel: 'stylesheet', href: cleanUrl(href) });
+		}
+		if (n.tagName === 'style') n.childNodes = [];
+		n.childNodes?.forEach(bare);
+	};
+
+	const sendFull = (first, event) => {
+		const events = [first, event];
+		let json = JSON.stringify(events);
+		if (size(json) > most.fullBytes) {
+			bare(event.data.node);
+			json = JSON.stringify(events);
+		}
+		fullSize = size(json);
+		lastFull = performance.now();
+		if (fullSize > most.fullBytes) {
+			behind = stuck = true;
+			onError({ code: 'too_large' });
+			return;
+		}
+		const fresh = behind && begun;
+		behind = false;
+		begun = true;
+		forward('full', events, json, fullSize, fresh);
+	};
+
+	const full = () => {
+		if (!end || why.size || fullTimer) return;
+		const room = Math.min(fullSize, 3 * most.evBytesPerSecond);
+		// Always in a task of its own: then no mutation waits in rrweb.
+		fullTimer = setTimeout(guard(() => {
+			fullTimer = 0;
+			if (!end || why.size || closed()) return;
+			if (!affords(room)) return full();
+			flush(true);
+			rrweb.takeFullSnapshot(true);
+		}), Math.max(0, lastFull + apart - performance.now(), affords(room) ? 0 : moveWait));
+	};
+
+	// Whether the page's address is one of which nothing is shared.
+	let address = '';
+	let shut = false;
+	const closed = () => {
+		if (address !== location.href) shut = policy.paused(address = location.href);
+		return shut;
+	};
+
+	const push = (event) => {
+		const { source } = event.data;
+		if (!urgent.length && (source === 1 || source === 3 || source === 6)) {
+			moves.push(event);
+			moveTimer ||= setTimeout(() => { moveTimer = 0; flush(); }, moveWait);
+		} else if (urgent.push(event) === 1) queueMicrotask(flush);
+	};
+
+	const canvases = makeCanvases({
+		policy,
+		emit: guard((event) => { if (!behind && !why.size && !closed()) push(event); }),
+	});
+	const scrub = makeScrubber({ mirror, policy, picture: canvases.source, changed: () => full() });
+
+	const emit = guard((event) => {
+		if (why.size || closed()) return lose();
+		if (event.type === 4) meta = scrub(event);
+		else if (event.type === 2) {
+			flush(true);
+			if (meta) sendFull(meta, scrub(event));
+			meta = null;
+		} else if (event.type !== 3 || behind) {
+			if (event.type === 3 && !stuck) full();
+		}
+		else if ((event = scrub(event))) push(event);
+	});
+
+	const stop = () => {
+		const halt = end;
+		end = null;
+		lose();
+		for (const timer of [fullTimer, moveTimer, slowTimer]) clearTimeout(timer);
+		fullTimer = moveTimer = slowTimer = 0;
+		canvases.stop();
+		try { halt?.(); } catch { /* rrweb undoes its hooks as far as it can */ }
+	};
+
+	return {
+		start: guard(() => {
+			if (end) return;
+			end = () => {}; // what record emits at once counts already
+			canvases.start();
+			end = rrweb({
+				emit,
+				blockSelector: policy.blockSelector,
+				maskAllInputs: true,
+				maskInputFn: (text, el) => (policy.isMasked(el) ? policy.maskValue(text) : text),
+				// Here a net below the scrubber, which knows more of the text's place.
+				...policy.textPrivate && { maskTextSelector: '*', maskTextFn: (text, el) => (!el || policy.isTextHidden(el) ? text.replace(/\S+/g, '\u2022\u2022\u2022\u2022') : text) },
+				slimDOMOptions: 'all',
+				sampling: { mousemove: 50, mousemoveCallback: 60, scroll: 80, input: 'all' },
+				// A wrong rule that the page gives to insertRule is the page's to know.
+				errorHandler(error) {
+					if (error instanceof DOMException) return false;
+					failed(error);
+					return true;
+				},
+			}) ?? (() => {});
+		}),
+		full() {
+			stuck = false;
+			full();
+		},
+		stop,
+		pause(reason = '') {
+			why.add(reason);
+			lose();
+			clearTimeout(fullTimer);
+			fullTimer = 0;
+		},
+		resume(reason = '') {
+			if (why.delete(reason) && !why.size) full();
+		},
+		getNode: (id) => mirror.getNode(id),
+		getId: (node) => mirror.getId(node),
+	};
+}
