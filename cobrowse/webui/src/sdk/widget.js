@@ -1,0 +1,221 @@
+// What the customer sees of us: start button, consent, number, panel, questions
+// and the frame while somebody is in control. One host element with a closed
+// shadow root, styled through CSSOM alone, so that a strict policy of the page
+// has nothing to refuse. It knows no session: main says what to show.
+
+import { focused } from './control.js';
+import { listen, quiet } from './quiet.js';
+
+const css = `
+:host{color-scheme:light dark}
+*{box-sizing:border-box;margin:0;padding:0}
+.w{--g:#fff;--l:#b9c4d4;--t:#17202e;--q:#566274;--a:#1f5fbf;--o:#fff;--k:#14713d;--y:#855200;--r:#b3261e;font:15px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;color:var(--t);text-align:start;overflow-wrap:anywhere}
+.layer,.frame{position:fixed;inset:0;pointer-events:none;overflow:hidden}
+.frame{border:4px solid #d92d20}
+.panel,dialog,.start{position:fixed;background:var(--g);color:var(--t);border:1px solid var(--l);border-radius:14px;box-shadow:0 2px 4px #0003,0 8px 28px #0004}
+.panel{width:21rem;max-width:calc(100vw - 24px);max-height:calc(100vh - 24px);overflow:auto;padding:12px 14px;border-inline-start:5px solid var(--c,var(--a))}
+.small{width:auto}
+.c0,.c1{bottom:12px}.c2,.c3{top:12px}.c0,.c3{right:12px}.c1,.c2{left:12px}
+.good{--c:var(--k)}.warn{--c:var(--y)}.bad{--c:var(--r)}
+header,.row{display:flex;flex-wrap:wrap;gap:8px;align-items:center}
+header{flex-wrap:nowrap}
+h2{flex:1;font-size:1em;line-height:1.3}
+h2:focus{outline:0}
+p,ul,.row{margin-top:8px}
+.q,li{color:var(--q);font-size:.93em}
+li{list-style:none;padding-inline-start:1em;text-indent:-1em}
+li::before{content:"\\2022";display:inline-block;width:1em;text-indent:0}
+.number{font:700 2rem/1.2 ui-monospace,Consolas,monospace;white-space:nowrap;user-select:all}
+button{font:inherit;font-weight:600;min-height:38px;padding:4px 14px;border-radius:10px;border:1px solid var(--l);background:var(--g);color:var(--t);cursor:pointer}
+button:focus-visible{outline:3px solid var(--a);outline-offset:2px}
+.yes,.start{background:var(--a);border-color:var(--a);color:var(--o)}
+.stop{color:var(--r);border-color:var(--r)}
+.icon{min-height:30px;width:30px;padding:5px;flex:none;line-height:0}
+svg{fill:none;stroke:currentColor;stroke-width:2}
+.layer>svg{width:100%;height:100%}
+.start{font-size:15px;border-radius:99px;padding:8px 20px}
+dialog{margin:auto;width:30rem;max-width:calc(100vw - 24px);max-height:calc(100vh - 24px);overflow:auto;padding:20px}
+dialog h2{font-size:1.2em}
+dialog .row{margin-top:16px}
+dialog button{flex:1 1 9em}
+dialog::backdrop{background:#0008}
+.pointer,.lock{position:absolute;left:0;top:0}
+.pointer i{display:block;width:18px;height:22px;background:#c2185b;clip-path:polygon(0 0,100% 62%,52% 66%,28% 100%)}
+.pointer div{position:absolute;left:14px;top:18px;background:#c2185b;color:#fff;font-size:12px;padding:1px 8px;border-radius:8px;white-space:nowrap}
+.mark{position:absolute;width:36px;height:36px;margin:-18px;border:3px solid #c2185b;border-radius:50%}
+.lock{width:18px;height:18px;color:#566274}
+.lock svg{fill:currentColor;stroke:0}
+polyline{stroke:#c2185b;stroke-width:4;stroke-linecap:round;stroke-linejoin:round}
+.unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+@media(prefers-color-scheme:dark){.w{--g:#19202b;--l:#4b5a70;--t:#e9eef6;--q:#a3b0c2;--a:#86b3ff;--o:#10151d;--k:#73d69b;--y:#f2c066;--r:#ff9d94}}
+@media(prefers-reduced-motion:no-preference){.pointer{transition:transform 60ms linear}.mark{animation:m .7s forwards}@keyframes m{to{transform:scale(1.6);opacity:0}}}
+`;
+
+/** @typedef {[key: string, act: () => void, className?: string]} Button key of its text, also its name */
+
+/**
+ * @typedef {object} View
+ * @property {boolean} [start] the start button
+ * @property {boolean} [frame] the red frame: somebody is in control
+ * @property {{tone?: string, head: string, text?: string, number?: string, people?: string[], buttons: Button[]}|null} [panel]
+ * @property {{head: string, text: string, more?: string[], no: Button, yes: Button}|null} [dialog]
+ */
+
+/**
+ * @param {object} parts
+ * @param {(key: string) => string} parts.text
+ * @param {number} parts.corner 0 bottom right, then clockwise
+ * @param {boolean} parts.small
+ * @param {() => void} parts.onStart
+ * @param {(corner: number, small: boolean) => void} parts.onMove
+ */
+export function makeWidget({ text, corner, small, onStart, onMove }) {
+	/** @type {<T extends string>(name: T, props?: object, ...children: (Node|string)[]) => any} */
+	const h = (name, props, ...children) => {
+		const el = Object.assign(document.createElement(name), props);
+		el.append(...children);
+		return el;
+	};
+	const host = h('div', { className: 'rr-block', lang: text('lang') });
+	host.setAttribute('data-cb-block', '');
+	const fixed = { all: 'initial', display: 'block', position: 'fixed', top: 0, left: 0, width: 0, height: 0, 'z-index': 2147483647 };
+	for (const name in fixed) host.style.setProperty(name, fixed[name], 'important');
+	const root = host.attachShadow({ mode: 'closed' });
+	const sheet = new CSSStyleSheet();
+	sheet.replaceSync(css);
+	root.adoptedStyleSheets = [sheet];
+	// The page's own shortcuts are not for our buttons.
+	for (const type of ['keydown', 'keyup', 'keypress', 'click', 'pointerdown', 'mousedown']) root.addEventListener(type, (event) => event.stopPropagation());
+
+	const button = ([key, act, className], content = text(key)) => {
+		const el = h('button', { type: 'button', className: className || '', onclick: quiet((event) => event.isTrusted && act()) }, content);
+		el.dataset.key = key;
+		return el;
+	};
+	const icon = (key, act, path) => {
+		const image = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+		image.setAttribute('viewBox', '0 0 18 18');
+		image.appendChild(document.createElementNS(image.namespaceURI, 'path')).setAttribute('d', path);
+		return Object.assign(button([key, act, 'icon'], image), { ariaLabel: text(key), title: text(key) });
+	};
+
+	const layer = h('div', { className: 'layer', ariaHidden: 'true' });
+	const frame = h('div', { className: 'frame' });
+	const start = button(['start', onStart]);
+	const panel = h('section', { className: 'panel', ariaLabel: text('panel') });
+	const dialog = h('dialog');
+	const spoken = h('p', { className: 'unseen', role: 'status' });
+	root.append(h('div', { className: 'w' }, layer, frame, start, panel, dialog, spoken));
+
+	/** @type {View} */
+	let view = {};
+	let shown = ''; // what the panel was made of
+	let asked = ''; // what the dialog was made of
+	let before = null; // what had the focus before the dialog
+
+	const place = () => {
+		start.className = `start c${corner}`;
+		panel.className = `panel c${corner} ${small ? 'small' : ''} ${view.panel?.tone || ''}`;
+	};
+	const change = (to, collapsed) => {
+		corner = to;
+		small = collapsed;
+		onMove(corner, small);
+		shown = '';
+		show(view);
+	};
+	/** The panel goes out of the way of the field in which the customer is. */
+	const dodge = () => {
+		const el = focused();
+		if (!el || el === host || !el.getBoundingClientRect || panel.hidden) return;
+		const a = el.getBoundingClientRect();
+		// Something as large as the page cannot be dodged.
+		if (a.height > innerHeight / 2) return;
+		for (let tries = 4; tries; tries -= 1) {
+			const b = panel.getBoundingClientRect();
+			if (a.right < b.left || a.left > b.right || a.bottom < b.top || a.top > b.bottom) return;
+			corner = (corner + 1) % 4;
+			place();
+		}
+	};
+	listen(window, 'focusin', () => requestAnimationFrame(quiet(dodge)));
+
+	const buttons = (list) => h('div', { className: 'row' }, ...list.map((b) => button(b)));
+
+	const showPanel = (p) => {
+		panel.hidden = !p;
+		place();
+		const made = p ? JSON.stringify(p) : '';
+		if (made === shown) return;
+		shown = made;
+		const key = root.activeElement?.dataset?.key;
+		const had = panel.contains(root.activeElement);
+		panel.replaceChildren();
+		if (!p) return;
+		const head = h('h2', { tabIndex: -1 }, p.head);
+		panel.append(h('header', {}, head,
+			icon('move', () => change((corner + 1) % 4, small), 'M9 2v14M2 9h14M6 5l3-3 3 3M6 13l3 3 3-3'),
+			icon(small ? 'larger' : 'smaller', () => change(corner, !small), small ? 'M3 11l6-6 6 6' : 'M3 7l6 6 6-6')));
+		if (!small) {
+			if (p.text) panel.append(h('p', { className: 'q' }, p.text));
+			if (p.number) {
+				const grouped = p.number.replace(/\d{3}(?=\d)/g, '$& ');
+				panel.append(h('p', { className: 'number', role: 'img', ariaLabel: [...p.number].join(' ') }, grouped), buttons([['copy', async () => {
+					await navigator.clipboard.writeText(p.number);
+					const copy = panel.querySelector('[data-key=copy]');
+					copy.textContent = spoken.textContent = text('copied');
+				}]]));
+			}
+			if (p.people?.length) panel.append(h('ul', {}, ...p.people.map((name) => h('li', {}, name))));
+		}
+		// The way out stays at hand.
+		panel.append(buttons(small ? p.buttons.slice(-1) : p.buttons));
+		if (had) (panel.querySelector(`[data-key="${key}"]`) || head).focus();
+		const said = [p.head, p.text].filter(Boolean).join(' ');
+		if (spoken.textContent !== said) spoken.textContent = said;
+	};
+
+	const showDialog = (d) => {
+		const made = d ? JSON.stringify(d) : '';
+		if (made === asked && dialog.open === !!d) return;
+		asked = made;
+		if (!dialog.open) before = focused();
+		if (dialog.open) dialog.close();
+		if (!d) {
+			if (before?.isConnected) before.focus({ preventScroll: true });
+			before = null;
+			return;
+		}
+		// Nothing that the customer is just typing may press a button: the headline has the focus.
+		const head = h('h2', { tabIndex: -1, autofocus: true, id: 'h' }, d.head);
+		dialog.setAttribute('aria-labelledby', 'h');
+		dialog.oncancel = quiet((event) => {
+			event.preventDefault();
+			d.no[1]();
+		});
+		dialog.replaceChildren(head, h('p', {}, d.text), h('ul', {}, ...(d.more ?? []).map((line) => h('li', {}, line))), buttons([d.no, d.yes]));
+		dialog.showModal();
+		head.focus();
+	};
+
+	/** @param {View} next */
+	const show = (next) => {
+		view = next;
+		const there = host.isConnected;
+		if (!there) (document.documentElement || document).append(host);
+		start.hidden = !view.start;
+		frame.hidden = !view.frame;
+		// A page that takes the host away takes the dialog out of the top layer, too.
+		if (!there && dialog.open) dialog.close();
+		showPanel(view.panel);
+		showDialog(view.dialog);
+	};
+
+	return {
+		layer, show,
+		/** Comes back to a page that has thrown everything away. */
+		keep() {
+			if (!host.isConnected) show(view);
+		},
+	};
+}
