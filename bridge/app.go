@@ -148,9 +148,13 @@ func (a *App) mount(o Options) error {
 		return fmt.Errorf("load pages: %w", err)
 	}
 	a.fiber.Use(p.Guard(a.baseURL)) // before any route: the viewer's origin has only what viewers need
+	texts, err := scriptTexts()
+	if err != nil {
+		return err
+	}
 	deps := api.Deps{
 		OAuth: a.oauth, Sessions: a.cobrowse, Deployments: a.store, Directory: a.directory, Conversations: a.directory, Organisations: a.directory,
-		BaseURL: a.baseURL, Cookie: cookie, Limits: a.limits(), Version: o.Version, Commit: o.Commit,
+		BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit,
 		Checks: []api.Check{{Name: "lifecycle", Run: a.isReady}, {Name: "store", Run: a.store.Ping}},
 	}
 	operations := a.fiber
