@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -83,11 +84,15 @@ func readAssets(files fs.FS) (map[string]asset, error) {
 	return assets, nil
 }
 
-// nameAssets gives assets the names under which they are served, and returns
-// their addresses, relative to the join page, by the names of the files.
-func nameAssets(files map[string]asset) (map[string]asset, map[string]string) {
+// nameAssets gives the assets that are wanted the names under which they are
+// served, and returns their addresses, relative to the join page, by the names of
+// the files.
+func nameAssets(files map[string]asset, wanted func(file string) bool) (map[string]asset, map[string]string) {
 	assets, names := make(map[string]asset, len(files)), make(map[string]string, len(files))
 	for file, a := range files {
+		if !wanted(file) {
+			continue
+		}
 		ext := path.Ext(file)
 		name := strings.TrimSuffix(file, ext) + "." + a.hash + ext
 		if file == legalName {
@@ -126,6 +131,11 @@ func matches(header, tag string) bool {
 		}
 	}
 	return false
+}
+
+// isPageAsset reports whether a file belongs to the join page or the history page.
+func isPageAsset(file string) bool {
+	return file == legalName || !slices.Contains(demoAssets, file) && !slices.Contains(scriptNames, file)
 }
 
 // asset answers GET /cobrowse/assets/{name}.

@@ -62,7 +62,7 @@ func New(cfg Config) (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.assets, p.names = nameAssets(built)
+	p.assets, p.names = nameAssets(built, isPageAsset)
 	p.scripts = newScripts(built)
 	if p.texts, err = loadTexts(files); err != nil {
 		return nil, err

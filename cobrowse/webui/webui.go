@@ -9,10 +9,10 @@ import (
 
 // The sources of scripts and styles stay out: what browsers get is in dist.
 //
-//go:embed src/*.html src/texts dist
+//go:embed src/*.html src/demo/*.html src/texts dist
 var files embed.FS
 
-// Files returns what pages are made of: *.html (html/template), and
+// Files returns what pages are made of: *.html and demo/*.html (html/template), and
 // texts/<language>.json and texts/sdk/<language>.json, of each directory objects
 // of the same keys.
 func Files() fs.FS { return sub("src") }

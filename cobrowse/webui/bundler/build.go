@@ -45,8 +45,15 @@ var entries = []entry{
 	{name: "shop.js", source: "demo/shop.js"},
 	{name: "shop.css", source: "demo/shop.css"},
 	{name: "playground.js", source: "demo/playground.js"},
+	{name: "playground.css", source: "demo/playground.css"},
 	{name: "desktop.js", source: "demo/desktop.js"},
 	{name: "desktop.css", source: "demo/desktop.css"},
+	{name: "lamp.svg", source: "demo/lamp.svg"},
+	{name: "mug.svg", source: "demo/mug.svg"},
+	{name: "blanket.svg", source: "demo/blanket.svg"},
+	{name: "clock.svg", source: "demo/clock.svg"},
+	{name: "pot.svg", source: "demo/pot.svg"},
+	{name: "notebook.svg", source: "demo/notebook.svg"},
 }
 
 // banner says where the licences of a bundle's third-party parts stand.
