@@ -83,11 +83,11 @@ const secret = `e2e-${randomUUID()}-${randomUUID()}`;
  * A service with one organisation, an agent, a supervisor, and the given
  * deployments by name. Everybody reaches it through link.
  * @param {object} options
- * @param {string} options.origin of the customer's web site
+ * @param {string[]} options.origins of the customers' web sites
  * @param {Record<string, Record<string, any>>} options.deployments rules by name
  * @param {Record<string, any>} [options.settings] of the configuration file
  */
-export async function startService({ origin, deployments, settings = {} }) {
+export async function startService({ origins, deployments, settings = {} }) {
 	const link = new SlowLink();
 	const port = await link.listen();
 	const dir = mkdtempSync(path.join(tmpdir(), 'cobridge-e2e-'));
@@ -115,7 +115,7 @@ export async function startService({ origin, deployments, settings = {} }) {
 			],
 			clients: [{ id: ids.client, name: 'e2e', secret, scopes: ['cobrowse:session:read', 'cobrowse:session:write', 'conversations:read', 'conversations:write', 'user:read'] }],
 			deployments: Object.entries(deployments).map(([name, rules]) => ({
-				id: deploymentIds[name], name, allowedOrigins: [origin], startUrl: `${origin}/`, allowAgentControl: true, allowAgentNavigation: true, allowDraw: true, ...rules,
+				id: deploymentIds[name], name, allowedOrigins: origins, startUrl: `${origins[0]}/`, allowAgentControl: true, allowAgentNavigation: true, allowDraw: true, ...rules,
 			})),
 		}],
 	}, null, '\t'));

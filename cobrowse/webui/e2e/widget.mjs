@@ -7,7 +7,8 @@ const patience = 20_000;
 
 /**
  * @typedef {object} Found
- * @property {string} name
+ * @property {string} name what is read out
+ * @property {string} key of its text, the same in all languages
  * @property {number} x middle, in CSS pixels of the viewport
  * @property {number} y
  */
@@ -41,32 +42,32 @@ export class Widget {
 	}
 
 	/**
-	 * Presses the button with a name that matches, as soon as it is there.
-	 * @param {RegExp} name
+	 * Presses a button, as soon as it is there and has come to rest.
+	 * @param {string} key
 	 */
-	async press(name) {
-		const { x, y } = await this.find(name);
+	async press(key) {
+		const { x, y } = await this.find(key);
 		await this.#page.mouse.click(x, y);
 	}
 
 	/**
-	 * @param {RegExp} name
+	 * @param {string} key
 	 * @returns {Promise<Found>}
 	 */
-	async find(name) {
+	async find(key) {
 		const deadline = Date.now() + patience;
 		/** @type {Found | undefined} */
 		let before;
 		for (;;) {
 			const all = await this.#pressable().catch(() => []); // the page is being replaced
-			const found = all.find((button) => name.test(button.name));
+			const found = all.find((button) => button.key === key);
 			// It may slide in: it is pressed when it has come to rest.
 			if (found && before && found.x === before.x && found.y === before.y) {
 				return found;
 			}
 			before = found;
 			if (Date.now() > deadline) {
-				throw new Error(`no button ${name}; there are: ${all.map((button) => button.name).join(' | ')}; the text is: ${await this.text()}`);
+				throw new Error(`no button ${key}; there are: ${all.map((button) => `${button.key} “${button.name}”`).join(', ')}; the text is: ${await this.text()}`);
 			}
 			await new Promise((resolve) => setTimeout(resolve, 50));
 		}
@@ -82,7 +83,7 @@ export class Widget {
 			}
 			const box = await this.#box(node);
 			if (box) {
-				found.push({ name: nameOf(node), ...box });
+				found.push({ name: nameOf(node), key: attribute(node, 'data-key'), ...box });
 			}
 		}
 		return found;
@@ -122,11 +123,17 @@ export class Widget {
 	}
 }
 
+/** @param {any} node @param {string} name */
+function attribute(node, name) {
+	const at = node.attributes.findIndex((/** @type {string} */ entry, /** @type {number} */ i) => i % 2 === 0 && entry === name);
+	return at < 0 ? '' : node.attributes[at + 1];
+}
+
 /** @param {any} node */
 function nameOf(node) {
-	const label = node.attributes.indexOf('aria-label');
-	if (label >= 0 && label % 2 === 0) {
-		return node.attributes[label + 1];
+	const label = attribute(node, 'aria-label');
+	if (label) {
+		return label;
 	}
 	/** @type {string[]} */
 	const texts = [];
@@ -139,3 +146,13 @@ function nameOf(node) {
 	walk(node);
 	return texts.join(' ').replaceAll(/\s+/g, ' ').trim();
 }
+
+/** Names of what a customer presses, in English. */
+export const names = {
+	start: /^share/i,
+	agree: /^(share|agree|start|allow)/i,
+	allow: /^allow/i,
+	decline: /^(decline|no)/i,
+	stop: /^(end|stop)/i,
+	here: /this tab|here/i,
+};
