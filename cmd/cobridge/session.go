@@ -136,6 +136,29 @@ func newHistory(c console) *cobra.Command {
 		return printJSON(c, record)
 	})
 
+	var asJSON bool
+	link := &cobra.Command{
+		Use: "link ID", Short: "Print a link to the history page of a session, live or ended", Args: cobra.ExactArgs(1),
+		Long: `Print a link to the history page of a session, live or ended. Whoever has the link sees the timeline of
+this session until the link expires, at most 15 minutes later.`,
+	}
+	link.Flags().BoolVar(&asJSON, "json", false, "print all of the answer as JSON")
+	link.RunE = action(func(ctx context.Context, args []string) error {
+		api, err := connect()
+		if err != nil {
+			return err
+		}
+		made, err := api.CreateHistoryLink(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(c, made)
+		}
+		_, err = fmt.Fprintln(c.out, made.URL)
+		return err
+	})
+
 	var query client.HistoryQuery
 	var from, to, output string
 	export := &cobra.Command{
@@ -162,7 +185,7 @@ func newHistory(c console) *cobra.Command {
 		return writeTo(c, output, func(w io.Writer) error { return writeRecords(ctx, api, query, w) })
 	})
 
-	cmd := group("history", "Read the records of ended sessions", get, export)
+	cmd := group("history", "Read the records of ended sessions", get, link, export)
 	connect = onService(cmd, c)
 	return cmd
 }

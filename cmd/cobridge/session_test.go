@@ -59,6 +59,12 @@ func TestSessionCommands(t *testing.T) {
 	do("history", "get", session.ID).want(t, 1, "", "404 Not Found")
 	do("session", "end", session.ID, "nobody").want(t, 1, "ended "+session.ID, "nobody: 404")
 	do("session", "end", session.ID).want(t, 0, "ended "+session.ID, "")
+	link := do("history", "link", session.ID)
+	if u, err := url.Parse(strings.TrimSpace(link.out)); err != nil || link.code != 0 || u.Path != "/cobrowse/history/"+session.ID || u.Query().Get("token") == "" {
+		t.Errorf("link = %+v, want the address of the history page", link)
+	}
+	do("history", "link", session.ID, "--json").want(t, 0, `"expiresAt"`, "")
+	do("history", "link", "nobody").want(t, 1, "", "404 Not Found")
 	do("session", "token", session.ID, info.AgentUserID).want(t, 1, "", "409 Conflict")
 	do("history", "get", session.ID).want(t, 0, `"endReason": "ended"`, "")
 	do("history", "export").want(t, 0, session.ID, "")
@@ -73,6 +79,15 @@ func TestSessionCommands(t *testing.T) {
 		t.Errorf("export wrote %q (%v), want one record", text, err)
 	}
 	do("history", "export", "--output", output).want(t, 1, "", "exists")
+
+	site, err := api.CreateDeployment(t.Context(), client.NewDeployment{Name: "Site of the test", AllowedOrigins: []string{"https://shop.example"}, AllowDraw: true})
+	if err != nil {
+		t.Fatalf("create deployment: %v", err)
+	}
+	do("deployment", "list").want(t, 0, site.ID+"  Site of the test", "")
+	do("deployment", "list", "--json").want(t, 0, `"id":"`+site.ID+`"`, "")
+	do("deployment", "show", site.ID).want(t, 0, `"allowDraw": true`, "")
+	do("deployment", "show", "nobody").want(t, 1, "", "404 Not Found")
 
 	// A secret from standard input; one that is wrong; a certificate that is not trusted.
 	cli(t, env[:2], info.ClientSecret+"\n", "session", "list", "--client-secret-file", "-", "--ca-file", certificate).want(t, 0, "ID", "")

@@ -1,12 +1,15 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -246,6 +249,23 @@ func TestCalls(t *testing.T) {
 			},
 		},
 		{
+			name: "CreateHistoryLink", method: "POST", path: "/api/v2/cobrowse/history/s1/links", status: 201, answer: `{"url":"https://x/cobrowse/history/s1?token=a.b.c","expiresAt":"2026-03-04T05:06:07.089Z"}`,
+			do:   func(ctx context.Context, c *client.Client) (result, error) { return c.CreateHistoryLink(ctx, "s1") },
+			sent: "POST /api/v2/cobrowse/history/s1/links Bearer t1",
+			want: func(r result) bool {
+				l := r.(client.HistoryLink)
+				return strings.HasSuffix(l.URL, "?token=a.b.c") && !l.ExpiresAt.IsZero()
+			},
+		},
+		{
+			name: "CreateSession on a deployment", method: "POST", path: "/api/v2/cobrowse/sessions", status: 201, answer: session,
+			do: func(ctx context.Context, c *client.Client) (result, error) {
+				return c.CreateSession(ctx, client.NewSession{ConversationID: "c1", DeploymentID: "d1", Participants: []client.Invite{{UserID: "u2", Role: "supervisor", AllowControl: true}}})
+			},
+			sent: `POST /api/v2/cobrowse/sessions Bearer t1 {"conversationId":"c1","deploymentId":"d1","participants":[{"userId":"u2","role":"supervisor","allowControl":true}]}`,
+			want: func(r result) bool { return r.(client.Session).ID == "s1" },
+		},
+		{
 			name: "Deployments", method: "GET", path: "/api/v2/cobrowse/deployments", status: 200, answer: fmt.Sprintf(page, `{"id":"d1","name":"Shop","maskSelectors":[".x"]}`),
 			do: func(ctx context.Context, c *client.Client) (result, error) {
 				return c.Deployments(ctx, client.Paging{Number: 3})
@@ -264,7 +284,7 @@ func TestCalls(t *testing.T) {
 			do: func(ctx context.Context, c *client.Client) (result, error) {
 				return c.CreateDeployment(ctx, client.NewDeployment{Name: "Shop", AllowedOrigins: []string{"https://shop.example"}, PauseCriteria: []client.PauseCriterion{{URLFragment: "/pay", Condition: "Includes"}}})
 			},
-			sent: `POST /api/v2/cobrowse/deployments Bearer t1 {"name":"Shop","allowedOrigins":["https://shop.example"],"pauseCriteria":[{"urlFragment":"/pay","condition":"Includes"}],"allowAgentControl":false,"allowAgentNavigation":false,"allowDraw":false}`,
+			sent: `POST /api/v2/cobrowse/deployments Bearer t1 {"name":"Shop","allowedOrigins":["https://shop.example"],"pauseCriteria":[{"urlFragment":"/pay","condition":"Includes"}],"allowAgentControl":false,"allowAgentNavigation":false,"allowAgentSubmit":false,"allowDraw":false}`,
 			want: func(r result) bool { return r.(client.Deployment).ID == "d1" },
 		},
 		{
@@ -272,7 +292,7 @@ func TestCalls(t *testing.T) {
 			do: func(ctx context.Context, c *client.Client) (result, error) {
 				return c.ReplaceDeployment(ctx, "d1", client.NewDeployment{Name: "Shop", AllowedOrigins: []string{"https://shop.example"}, AllowDraw: true})
 			},
-			sent: `PUT /api/v2/cobrowse/deployments/d1 Bearer t1 {"name":"Shop","allowedOrigins":["https://shop.example"],"allowAgentControl":false,"allowAgentNavigation":false,"allowDraw":true}`,
+			sent: `PUT /api/v2/cobrowse/deployments/d1 Bearer t1 {"name":"Shop","allowedOrigins":["https://shop.example"],"allowAgentControl":false,"allowAgentNavigation":false,"allowAgentSubmit":false,"allowDraw":true}`,
 			want: func(r result) bool { return r.(client.Deployment).ID == "d1" },
 		},
 		{
@@ -324,6 +344,12 @@ func TestOpenCalls(t *testing.T) {
 		}
 		return jsonAnswer(201, `{"id":"s2","sessionToken":"123456789","token":"a.b.c"}`)(r)
 	})
+	s.on("GET", "/api/v2/cobrowse/deployments/d1/settings", func(r *http.Request) (*http.Response, error) {
+		if got := r.Header.Get("Origin"); got != "https://shop.example" {
+			t.Errorf("Origin = %q, want https://shop.example", got)
+		}
+		return jsonAnswer(200, `{"id":"d1","rules":{"textMode":"private"},"consent":{"version":"v1","sharing":"Darf ich?"},"texts":{"stop":"Beenden"}}`)(r)
+	})
 	joined, err := c.RedeemJoinToken(t.Context(), "a.b.c", "tab")
 	if err != nil || joined.CobrowseRole != "viewer" || len(joined.Cookies) != 1 || joined.Cookies[0].Value != "x" {
 		t.Errorf("RedeemJoinToken = %+v, %v, want a viewer with one cookie", joined, err)
@@ -332,7 +358,14 @@ func TestOpenCalls(t *testing.T) {
 	if err != nil || started.SessionToken != "123456789" {
 		t.Errorf("StartFromPage = %+v, %v", started, err)
 	}
-	want := []string{`POST /api/v2/cobrowse/join  {"tab":"tab","token":"a.b.c"}`, `POST /api/v2/cobrowse/deployments/d1/sessions  {"customerName":"Kim"}`}
+	settings, err := c.ScriptSettings(t.Context(), "d1", "https://shop.example", "de")
+	if err != nil || settings.Rules.TextMode != "private" || settings.Consent.Version != "v1" || settings.Texts["stop"] != "Beenden" {
+		t.Errorf("ScriptSettings = %+v, %v", settings, err)
+	}
+	want := []string{
+		`POST /api/v2/cobrowse/join  {"tab":"tab","token":"a.b.c"}`, `POST /api/v2/cobrowse/deployments/d1/sessions  {"customerName":"Kim"}`,
+		"GET /api/v2/cobrowse/deployments/d1/settings?lang=de",
+	}
 	if diff := cmp.Diff(want, s.seen); diff != "" {
 		t.Errorf("sent (-want +got):\n%s", diff)
 	}
@@ -469,6 +502,39 @@ func TestNew(t *testing.T) {
 	}
 	if _, err := client.New(client.Options{BaseURL: "http://127.0.0.1:8080"}); err != nil {
 		t.Errorf("New = %v", err)
+	}
+}
+
+// The types have every member that the service answers with: what its own tests
+// have recorded reads, and writes, as the same.
+func TestTypesHaveEveryMember(t *testing.T) {
+	t.Parallel()
+	for name, into := range map[string]any{
+		"session-controlled": new(client.Session), "record-controlled": new(client.HistoryRecord), "deployment-full": new(client.Deployment),
+		"script-settings": new(client.ScriptSettings), "history-link": new(client.HistoryLink), "started": new(client.StartedSession),
+	} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "bridge", "api", "testdata", name+".golden"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.ReplaceAll(text, []byte(".000Z"), []byte("Z")) // Go writes no zeros there
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(into); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		again, err := json.Marshal(into)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got, want any
+		if err := errors.Join(json.Unmarshal(again, &got), json.Unmarshal(text, &want)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s, answered (-) and encoded again (+):\n%s", name, diff)
+		}
 	}
 }
 

@@ -10,8 +10,12 @@ func deploymentCases() []Case {
 	return []Case{
 		{"deployments are created, read, listed, replaced and deleted", deploymentLife},
 		{"deployments that break rules are refused", deploymentRefused},
+		{"deployments have rules for what is seen and done, with defaults", deploymentRules},
+		{"deployments that are named, or the default, are a session's", deploymentOfSession},
 		{"deployments start a session for a page of an allowed origin", startFromDeployment},
 		{"deployments refuse pages of other origins", startForeignOrigin},
+		{"deployments tell the script on their pages how to share", scriptSettings},
+		{"deployments tell pages of other origins nothing", settingsForeignOrigin},
 	}
 }
 
@@ -155,6 +159,13 @@ func deploymentRefused(t T, sc *scene) {
 		{"start page elsewhere", body{"name": "x", "allowedOrigins": origins, "startUrl": "https://elsewhere.example/"}, "startUrl"},
 		{"start page is a script", body{"name": "x", "allowedOrigins": origins, "startUrl": "javascript:alert(1)"}, "startUrl"},
 		{"unknown condition", body{"name": "x", "allowedOrigins": origins, "pauseCriteria": []any{body{"urlFragment": "/", "condition": "Near"}}}, "pauseCriteria[0].condition"},
+		{"unknown text mode", body{"name": "x", "allowedOrigins": origins, "textMode": "hidden"}, "textMode"},
+		{"unknown control mode", body{"name": "x", "allowedOrigins": origins, "controlMode": "none"}, "controlMode"},
+		{"empty selector", body{"name": "x", "allowedOrigins": origins, "neverShowSelectors": []any{"#a", ""}}, "neverShowSelectors[1]"},
+		{"asset origin with a path", body{"name": "x", "allowedOrigins": origins, "assetOrigins": []any{"https://cdn.example/x"}}, "assetOrigins[0]"},
+		{"consent text without a version", body{"name": "x", "allowedOrigins": origins, "consentTexts": body{"en": "May we?"}}, "consentVersion"},
+		{"empty consent text", body{"name": "x", "allowedOrigins": origins, "consentVersion": "v1", "consentTexts": body{"en": ""}}, "consentTexts.en"},
+		{"default for somebody who never shares", body{"name": "x", "allowedOrigins": origins, "defaultFor": []any{"supervisor"}}, "defaultFor[0]"},
 		{"selector is a number", body{"name": "x", "allowedOrigins": origins, "maskSelectors": []any{7}}, "maskSelectors[0]"},
 	} {
 		t.Run(tt.name, func(t T) {

@@ -16,6 +16,7 @@ func historyCases() []Case {
 		{"history refuses parameters that are not allowed", historyRefused},
 		{"history is kept for its time and then gone", historyRetention},
 		{"history of a session that a customer started names its digits", historyOfStarted},
+		{"history is shown by a link, that of a live session too", historyLinks},
 	}
 }
 
@@ -192,5 +193,35 @@ func historyOfStarted(t T, sc *scene) {
 	sc.want(t, http.StatusOK, sc.get(t, historyPath+"/"+b.ID)).into(t, &got)
 	if got.SessionToken != b.SessionToken || got.ConversationID != "" {
 		t.Errorf("the record has another session token, or conversation %q, want none", got.ConversationID)
+	}
+}
+
+func historyLinks(t T, sc *scene) {
+	b := sc.session(t)
+	for _, state := range []string{"live", "ended"} {
+		for range 2 { // a second one does not undo the first
+			var got struct {
+				URL       string `json:"url"`
+				ExpiresAt string `json:"expiresAt"`
+			}
+			a := sc.want(t, http.StatusCreated, call{method: http.MethodPost, path: linksPath(b.ID), token: sc.token(t)})
+			a.into(t, &got)
+			address, token, _ := strings.Cut(got.URL, "?token=")
+			if !strings.HasPrefix(address, "http") || !strings.HasSuffix(address, "/cobrowse/history/"+b.ID) || !urlSafe.MatchString(token) {
+				t.Errorf("%s: the link is not the address of the history page with a token of URL-safe characters", state)
+			}
+			if got := a.header.Get("Cache-Control"); got != "no-store" {
+				t.Errorf("%s: Cache-Control is %q, want no-store", state, got)
+			}
+			date(t, "expiresAt", got.ExpiresAt)
+			// It lets nobody into the session.
+			if a := sc.do(t, redeem(token, "tab-1")); a.status != http.StatusUnauthorized {
+				t.Errorf("%s: the link's token redeemed as a join token is %d, want 401", state, a.status)
+			}
+		}
+		sc.want(t, http.StatusNoContent, sc.deleteOf(t, sessionPath(b.ID)))
+	}
+	for _, id := range []string{unknownID(91), "no-uuid"} {
+		sc.refused(t, http.StatusNotFound, "not.found", call{method: http.MethodPost, path: linksPath(id), token: sc.token(t)})
 	}
 }

@@ -182,6 +182,9 @@ func blameCredentials(a answer, fault func(string, ...any)) {
 		return
 	}
 	for _, name := range []string{`"joinUrl":`, `"createdBy":`, `"token":`, `/cobrowse/join?token=`, `"secret":`, `"resume":`} {
+		if name == `"resume":` && strings.HasSuffix(path, "/settings") {
+			continue // the word on a button
+		}
 		if strings.Contains(string(a.body), name) {
 			fault("the answer holds %s, which only creating and issuing may show", name)
 		}

@@ -47,6 +47,8 @@ func isolateCalls(t T, sc *scene) {
 		{http.MethodPost, tokensPath(live.ID, agent), nil, "not.found"},
 		{http.MethodPost, tokensPath(ended.ID, agent), nil, "not.found"},
 		{http.MethodGet, historyPath + "/" + ended.ID, nil, "not.found"},
+		{http.MethodPost, linksPath(ended.ID), nil, "not.found"},
+		{http.MethodPost, linksPath(live.ID), nil, "not.found"},
 		{http.MethodGet, deploymentsPath + "/" + deployment.ID, nil, "not.found"},
 		{http.MethodPut, deploymentsPath + "/" + deployment.ID, shopBody, "not.found"},
 		{http.MethodDelete, deploymentsPath + "/" + deployment.ID, nil, "not.found"},

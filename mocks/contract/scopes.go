@@ -56,6 +56,7 @@ func (s *suite) routes() []route {
 		{http.MethodDelete, deploymentsPath + "/" + id, scopeSessionWrite, nil},
 		{http.MethodGet, historyPath, scopeSessionRead, nil},
 		{http.MethodGet, historyPath + "/" + id, scopeSessionRead, nil},
+		{http.MethodPost, linksPath(id), scopeSessionRead, nil},
 	}
 }
 

@@ -18,6 +18,7 @@ func settingsCases() []Case {
 func participantCases() []Case {
 	return []Case{
 		{"participants a supervisor comes later, 201 with a join URL", addSupervisor},
+		{"participants who supervise may be let ask for control, at creation or later", allowControl},
 		{"participants that break rules are refused", addRefused},
 		{"participants who are removed cannot come back", removeParticipant},
 		{"participants removing the sharer ends the session", removeSharer},
@@ -128,6 +129,33 @@ func addSupervisor(t T, sc *scene) {
 		t.Errorf("participants are %+v, want agent and supervisor", got.Participants)
 	}
 	sc.issue(t, b.ID, sc.target.SupervisorUserID)
+}
+
+func allowControl(t T, sc *scene) {
+	for _, allowed := range []bool{true, false} {
+		supervisor := invite(sc.target.SupervisorUserID, "supervisor")
+		supervisor["allowControl"] = allowed
+		in := sc.createBody(sc.conversation(t, "message").ID)
+		in["participants"] = []any{invite(sc.target.AgentUserID, "agent"), supervisor}
+		var b sessionBody
+		sc.want(t, http.StatusCreated, sc.post(t, sessionsPath, in)).into(t, &b)
+		for _, got := range []participantBody{b.participant("supervisor"), sc.read(t, b.ID).participant("supervisor")} {
+			if got.AllowControl != allowed {
+				t.Errorf("allowControl of the supervisor is %t, want %t", got.AllowControl, allowed)
+			}
+		}
+		sc.want(t, http.StatusNoContent, sc.deleteOf(t, sessionPath(b.ID)+"/participants/"+sc.target.SupervisorUserID))
+		var later participantBody
+		sc.want(t, http.StatusCreated, sc.post(t, sessionPath(b.ID)+"/participants", supervisor)).into(t, &later)
+		if later.AllowControl != allowed {
+			t.Errorf("allowControl of the one who comes later is %t, want %t", later.AllowControl, allowed)
+		}
+	}
+	b := sc.session(t)
+	if b.participant("supervisor").AllowControl {
+		t.Errorf("a supervisor may ask for control without having been let")
+	}
+	sc.badRequest(t, sc.post(t, sessionPath(b.ID)+"/participants", body{"userId": sc.target.SupervisorUserID, "allowControl": "yes"}))
 }
 
 func addRefused(t T, sc *scene) {

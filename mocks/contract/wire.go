@@ -47,6 +47,7 @@ type sessionBody struct {
 	ID             string            `json:"id"`
 	SessionID      string            `json:"sessionId"`
 	ConversationID string            `json:"conversationId"`
+	DeploymentID   string            `json:"deploymentId"`
 	State          string            `json:"state"`
 	SelfURI        string            `json:"selfUri"`
 	Participants   []participantBody `json:"participants"`
@@ -71,6 +72,7 @@ type participantBody struct {
 	CobrowseRole string `json:"cobrowseRole"`
 	Name         string `json:"name"`
 	State        string `json:"state"`
+	AllowControl bool   `json:"allowControl"`
 	DateJoined   string `json:"dateJoined"`
 	JoinURL      string `json:"joinUrl"`
 }
@@ -110,6 +112,8 @@ func sessionPath(id string) string { return sessionsPath + "/" + url.PathEscape(
 func tokensPath(session, participant string) string {
 	return sessionPath(session) + "/participants/" + url.PathEscape(participant) + "/tokens"
 }
+
+func linksPath(session string) string { return historyPath + "/" + url.PathEscape(session) + "/links" }
 
 // joinPath is the join page's address with the token pasted in as it is, as the
 // tutorial does.
