@@ -54,7 +54,7 @@ var house = map[string][]string{
 	"": {}, // the root package: the ground everything stands on
 
 	// What starts things.
-	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/maskproof", "cobrowse/client", "mocks", cobra, pflag},
+	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/devtools", "bridge/maskproof", "cobrowse", "cobrowse/client", "mocks", cobra, pflag},
 	"mocks":          {"bridge", "bridge/config", httpmock},
 	"mocks/contract": {},
 
@@ -66,7 +66,7 @@ var house = map[string][]string{
 
 	// The adapters.
 	"bridge/api":               {"cobrowse", "conversations", "oauth", "bridge/limit", "bridge/web", "docs", fiber, jsonschema, prometheus, yaml},
-	"bridge/stream":            {"cobrowse", "bridge/web", fiber, websocket},
+	"bridge/stream":            {"cobrowse", "cobrowse/relay", "bridge/web", fiber, websocket},
 	"bridge/pages":             {"cobrowse", "cobrowse/webui", "bridge/web", "docs", fiber},
 	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", bbolt},
 	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", goCmp},

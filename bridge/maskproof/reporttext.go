@@ -1,0 +1,6 @@
+package maskproof
+
+import _ "embed" // of the report
+
+//go:embed report.html
+var reportText string
