@@ -87,7 +87,7 @@ var house = map[string][]string{
 
 	// For test files only, so no row may name them.
 	"cobrowse/webui/e2e": {},
-	"docs/openapitest": {"docs", kinOpenAPI},
+	"docs/openapitest":   {"docs", kinOpenAPI},
 }
 
 // domains know no HTTP and no database, not even the standard library's.
