@@ -82,7 +82,7 @@ func (m *metrics) stream() stream.Metrics {
 		Closed:   func(name string) { m.streamsOpen.Dec(); m.streamsClosed.WithLabelValues(name).Inc() },
 		Refused:  func(reason string) { m.streamsRefused.WithLabelValues(reason).Inc() },
 		FrameIn:  func(kind string) { m.framesIn.WithLabelValues(kind).Inc() },
-		FrameOut: func(kind string) { m.framesOut.WithLabelValues(kind).Inc() },
+		FrameOut: func(kind string, n int) { m.framesOut.WithLabelValues(kind).Add(float64(n)) },
 		Panicked: m.panics.Inc,
 	}
 }

@@ -32,6 +32,7 @@ type entry struct {
 	network string
 	origin  string
 	own     bool // origin is that of our own pages
+	deflate bool // the client takes compressed frames
 	joined  *cobrowse.Joined
 	byCaller
 }
@@ -42,6 +43,7 @@ type byCaller struct {
 	participant cobrowse.ParticipantID // of the resume cookie
 	secret      cobrowse.ResumeSecret  // from the cookie
 	tab         string
+	take        bool // its other tab shall stop
 }
 
 func formatTime(t time.Time) string { return web.FormatTime(t) }
@@ -164,7 +166,7 @@ func (h *Hub) entryOf(c *fiber.Ctx) (entry, error) {
 		session: cobrowse.SessionID(strings.Clone(c.Params("sessionId"))), network: web.ClientNetwork(c),
 		origin: strings.Clone(c.Get(fiber.HeaderOrigin)),
 	}
-	e.own = h.isOwn(c, e.origin)
+	e.own, e.deflate = h.isOwn(c, e.origin), inflates(c)
 	e.participant, e.tab = cobrowse.ParticipantID(strings.Clone(c.Query("participant"))), strings.Clone(c.Query("tab"))
 	for _, f := range []struct {
 		name  string
@@ -204,6 +206,19 @@ func offers(c *fiber.Ctx) []string {
 		}
 	}
 	return all
+}
+
+// inflates reports whether a client takes compressed frames: it offers
+// permessage-deflate, which the upgrader then agrees to, and not a smaller window
+// than ours, which the upgrader does not look at.
+func inflates(c *fiber.Ctx) bool {
+	for offer := range strings.SplitSeq(c.Get("Sec-WebSocket-Extensions"), ",") {
+		name, parameters, _ := strings.Cut(offer, ";")
+		if strings.TrimSpace(name) == "permessage-deflate" {
+			return !strings.Contains(parameters, "server_max_window_bits")
+		}
+	}
+	return false
 }
 
 // checkHandshake finds what the upgrader would refuse, before a token or secret
@@ -288,7 +303,7 @@ func (h *Hub) connect(ctx context.Context, e entry, s cobrowse.Session, by byCal
 	if !h.originAllowed(ctx, e, s, participant == s.Sharer()) {
 		return cobrowse.Joined{}, notAllowed("Pages of this origin may not join as this participant.")
 	}
-	r := cobrowse.ConnectRequest{SessionID: s.ID, Tab: by.tab}
+	r := cobrowse.ConnectRequest{SessionID: s.ID, Tab: by.tab, Take: by.take}
 	if by.token != "" {
 		r.Token = by.token
 	} else {
@@ -313,7 +328,7 @@ func (h *Hub) setCookie(c *fiber.Ctx, e entry, joined cobrowse.Joined) {
 
 // introduce lets a stranger in, or closes the connection.
 func (l *link) introduce(ctx context.Context, hello hello) {
-	by := byCaller{token: hello.Token, participant: hello.Participant, tab: hello.Tab}
+	by := byCaller{token: hello.Token, participant: hello.Participant, tab: hello.Tab, take: hello.Take}
 	if hello.Resume != nil {
 		by.secret = cobrowse.ResumeSecret(hello.Resume.Token)
 	}
@@ -335,13 +350,25 @@ func (l *link) introduce(ctx context.Context, hello hello) {
 	l.welcome(ctx, joined)
 }
 
-// welcome makes a member of a link that was let in.
+// welcome makes a member of a link that was let in. Without the rules that hold
+// here nobody shares, nor looks.
 func (l *link) welcome(ctx context.Context, joined cobrowse.Joined) {
-	var secret *resumeBody
+	var with admission
 	if !l.entry.byCookie(joined) {
-		secret = &resumeBody{Token: joined.Secret}
+		with.secret = &resumeBody{Token: joined.Secret}
 	}
-	l.hub.join(l, joined, secret)
+	l.member = memberOf(joined) // from here on its end is reported
+	var err error
+	if with.rules, err = l.hub.service.Sharing(ctx, joined.Session); err == nil {
+		with.may, err = l.hub.service.MayAsk(ctx, joined.Session, joined.Participant.ID)
+	}
+	if err != nil {
+		l.report(ctx, err)
+		code, reason := closeFor(err)
+		l.fail(newErrFrame(err, true), code, reason)
+		return
+	}
+	l.hub.join(l, joined, with)
 	_ = l.alive() // a failure shows at the next read
 	// What happened since joined was read was told to those who were in the room by
 	// then: this link may have been removed, or its session ended.

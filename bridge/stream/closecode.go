@@ -25,20 +25,21 @@ const (
 )
 
 var (
-	closeEnded       = CloseCode{1000, "ended", AgainNo}
-	closeGoingAway   = CloseCode{1001, "goingAway", AgainLater}
-	closeTooLarge    = CloseCode{1009, "tooLarge", AgainNo}
-	closeInternal    = CloseCode{1011, "internal", AgainLater}
-	closeBadFrame    = CloseCode{4400, "badFrame", AgainNo}
-	closeUnknown     = CloseCode{4401, "notAuthenticated", AgainNo}
-	closeForbidden   = CloseCode{4403, "forbidden", AgainNo}
-	closeNotFound    = CloseCode{4404, "notFound", AgainNo}
-	closeTooSlow     = CloseCode{4408, "tooSlow", AgainYes}
-	closeReplaced    = CloseCode{4409, "replaced", AgainNo}
-	closeSessionOver = CloseCode{4410, "sessionOver", AgainNo}
-	closeBusy        = CloseCode{4423, "busy", AgainLater}
-	closeRate        = CloseCode{4429, "rate", AgainLater}
-	closeOverloaded  = CloseCode{4503, "overloaded", AgainLater}
+	closeEnded          = CloseCode{1000, "ended", AgainNo}
+	closeGoingAway      = CloseCode{1001, "goingAway", AgainLater}
+	closeTooLarge       = CloseCode{1009, "tooLarge", AgainNo}
+	closeInternal       = CloseCode{1011, "internal", AgainLater}
+	closeBadFrame       = CloseCode{4400, "badFrame", AgainNo}
+	closeUnknown        = CloseCode{4401, "notAuthenticated", AgainNo}
+	closeForbidden      = CloseCode{4403, "forbidden", AgainNo}
+	closeNotFound       = CloseCode{4404, "notFound", AgainNo}
+	closeTooSlow        = CloseCode{4408, "tooSlow", AgainYes}
+	closeReplaced       = CloseCode{4409, "replaced", AgainNo}
+	closeSessionOver    = CloseCode{4410, "sessionOver", AgainNo}
+	closeBusy           = CloseCode{4423, "busy", AgainLater}
+	closeConsentMissing = CloseCode{4428, "consentMissing", AgainNo}
+	closeRate           = CloseCode{4429, "rate", AgainLater}
+	closeOverloaded     = CloseCode{4503, "overloaded", AgainLater}
 )
 
 // closeLost is no code: the client is gone, or does not answer any more, and
@@ -53,7 +54,7 @@ var closeByClient = CloseCode{0, "client", AgainYes}
 func CloseCodes() []CloseCode {
 	return []CloseCode{
 		closeEnded, closeGoingAway, closeTooLarge, closeInternal, closeBadFrame, closeUnknown, closeForbidden, closeNotFound,
-		closeTooSlow, closeReplaced, closeSessionOver, closeBusy, closeRate, closeOverloaded,
+		closeTooSlow, closeReplaced, closeSessionOver, closeBusy, closeConsentMissing, closeRate, closeOverloaded,
 	}
 }
 
@@ -72,6 +73,9 @@ func closeFor(err error) (CloseCode, string) {
 	case cobridge.CodeSessionEnded:
 		return closeSessionOver, string(code)
 	case cobridge.CodeConflict:
+		if detailOf(err) == cobrowse.DetailOtherTab {
+			return closeReplaced, "otherTab"
+		}
 		return closeBusy, cmp.Or(detailOf(err), string(code))
 	case cobridge.CodeTooManyRequests:
 		return closeRate, string(code)
@@ -88,7 +92,8 @@ func detailOf(err error) string {
 	if !ok {
 		return ""
 	}
-	if i := slices.IndexFunc(e.Details, func(d cobridge.Detail) bool { return d.ErrorCode == cobrowse.DetailAgentBusy }); i >= 0 {
+	known := []string{cobrowse.DetailAgentBusy, cobrowse.DetailOtherTab}
+	if i := slices.IndexFunc(e.Details, func(d cobridge.Detail) bool { return slices.Contains(known, d.ErrorCode) }); i >= 0 {
 		return e.Details[i].ErrorCode
 	}
 	return ""

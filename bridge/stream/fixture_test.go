@@ -51,10 +51,12 @@ type counter struct {
 
 func newCounter() *counter { return &counter{counts: map[string]int{}, change: make(chan struct{})} }
 
-func (c *counter) add(name string) {
+func (c *counter) add(name string) { c.addMany(name, 1) }
+
+func (c *counter) addMany(name string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.counts[name]++
+	c.counts[name] += n
 	close(c.change)
 	c.change = make(chan struct{})
 }
@@ -88,7 +90,9 @@ func (c *counter) metrics() stream.Metrics {
 	named := func(prefix string) func(string) { return func(name string) { c.add(prefix + name) } }
 	return stream.Metrics{
 		Opened: func() { c.add("opened") }, Closed: named("closed "), Refused: named("refused "),
-		FrameIn: named("in "), FrameOut: named("out "), Panicked: func() { c.add("panicked") },
+		FrameIn: named("in "), Panicked: func() { c.add("panicked") }, Control: named("control "),
+		FrameOut: func(kind string, n int) { c.addMany("out "+kind, n) },
+		Dropped:  func() { c.add("dropped") }, Paused: func() { c.add("paused") }, Violated: func() { c.add("violated") },
 	}
 }
 

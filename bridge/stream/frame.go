@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"unicode/utf8"
 
-	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 )
@@ -22,26 +22,76 @@ const (
 	kindEnd     = "end"
 	kindErr     = "err"
 
+	// The picture.
+	kindEv    = "ev"
+	kindSync  = "sync"
+	kindSkip  = "skip"
+	kindAck   = "ack"
+	kindNeed  = "need"
+	kindFocus = "focus"
+	kindVis   = "vis"
+	kindPause = "pause"
+
+	// What a viewer may do in it.
+	kindAsk     = "ask"
+	kindAnswer  = "answer"
+	kindConsent = "consent"
+	kindRevoke  = "revoke"
+	kindGrants  = "grants"
+	kindCtl     = "ctl"
+	kindDone    = "done"
+	kindPtr     = "ptr"
+	kindDraw    = "draw"
+
 	// kindUnknown stands for all others, so that a metric has a closed set of labels.
 	kindUnknown = "unknown"
 )
 
-// Inbound and Outbound return the kinds of frames that clients send and get, in
-// the order of docs/protocol.md.
-func Inbound() []string { return []string{kindHello, kindAct, kindPage, kindEnd} }
+// Inbound returns the kinds of frames that clients send, in the order of docs/protocol.md.
+func Inbound() []string {
+	return []string{
+		kindHello, kindAct, kindPage, kindEnd, kindEv, kindFocus, kindVis, kindPause, kindConsent, kindRevoke, kindDone, kindNeed,
+		kindPtr, kindDraw, kindAsk, kindCtl,
+	}
+}
 
-// Outbound returns the kinds of frames that clients get.
-func Outbound() []string { return []string{kindWelcome, kindPeers, kindState, kindPage, kindErr} }
+// Outbound returns the kinds of frames that clients get, in the order of docs/protocol.md.
+func Outbound() []string {
+	return []string{
+		kindWelcome, kindPeers, kindState, kindGrants, kindPage, kindErr, kindSync, kindEv, kindSkip, kindFocus, kindVis, kindPtr,
+		kindDraw, kindAsk, kindAnswer, kindCtl, kindDone, kindNeed, kindAck,
+	}
+}
+
+// ControlKinds returns what a ctl frame may ask for, in the order of docs/protocol.md.
+func ControlKinds() []string {
+	return []string{"click", "dbl", "text", "set", "key", "scroll", "back", "forward", "reload", "goto"}
+}
+
+// Refusals returns the words for why something in the page was not done, in the
+// order of docs/protocol.md.
+func Refusals() []string {
+	return []string{
+		whyStale, whyGone, whyMasked, whyReadonly, whySubmit, whyOffsite, whyUnsafe, whyBusy, whyDenied, whyError,
+	}
+}
+
+// Why something in the page was not done.
+const (
+	whyStale    = "stale"    // the page is another one by now
+	whyGone     = "gone"     // the element is
+	whyMasked   = "masked"   // it is private
+	whyReadonly = "readonly" // by configuration
+	whySubmit   = "submit"   // viewers submit no forms
+	whyOffsite  = "offsite"  // leads to another site
+	whyUnsafe   = "unsafe"   // a script, a file
+	whyBusy     = "busy"     // the customer types there, or there was too much at once
+	whyDenied   = "denied"   // no grant in force
+	whyError    = "error"
+)
 
 // version is the protocol's, in hello and welcome.
 const version = 1
-
-// frame is a frame from a client. Only the members of its kind are set.
-type frame struct {
-	kind  string // one of Inbound() or kindUnknown
-	hello hello
-	page  pageVisit
-}
 
 // hello is how a client says who it is: with a join token, or with the secret of
 // the link it had before.
@@ -50,6 +100,7 @@ type hello struct {
 	Token       string                 `json:"token"`
 	Participant cobrowse.ParticipantID `json:"participant"`
 	Tab         string                 `json:"tab"`
+	Take        bool                   `json:"take"`
 	Resume      *struct {
 		Token string `json:"token"`
 	} `json:"resume"`
@@ -61,43 +112,205 @@ type pageVisit struct {
 	Title string `json:"title"`
 }
 
+// focus tells that the sharer is in a private field, or has left it.
+type focus struct {
+	T      string `json:"t"`
+	Epoch  uint32 `json:"e"`
+	ID     int64  `json:"id"`
+	Masked bool   `json:"masked"`
+}
+
+// vis tells whether a page is visible.
+type vis struct {
+	T      string `json:"t"`
+	Hidden bool   `json:"hidden"`
+}
+
+type pause struct {
+	On  bool   `json:"on"`
+	Why string `json:"why"`
+}
+
+// consent is the sharer's answer to a question, or its will without one.
+type consent struct {
+	Kind cobrowse.GrantKind     `json:"kind"`
+	OK   bool                   `json:"ok"`
+	To   cobrowse.ParticipantID `json:"to"`
+	N    uint64                 `json:"n"`
+	TTL  int64                  `json:"ttl"` // seconds
+	Text string                 `json:"text"`
+}
+
+type revoke struct {
+	Kind        cobrowse.GrantKind     `json:"kind"`
+	Participant cobrowse.ParticipantID `json:"participant"`
+}
+
+// ask is a viewer's question; From, Name and Role are set on the way to the sharer.
+type ask struct {
+	T    string                 `json:"t"`
+	N    uint64                 `json:"n"`
+	From cobrowse.ParticipantID `json:"from"`
+	Name string                 `json:"name,omitempty"`
+	Role cobrowse.Role          `json:"role"`
+	Kind cobrowse.GrantKind     `json:"kind"`
+}
+
+// ctl is what a viewer wants done; From and Name are set on the way to the sharer.
+type ctl struct {
+	T     string                 `json:"t"`
+	N     uint64                 `json:"n"`
+	Epoch uint32                 `json:"e"`
+	Kind  string                 `json:"k"`
+	ID    *int64                 `json:"id,omitempty"`
+	Value *string                `json:"v,omitempty"`
+	Key   string                 `json:"key,omitempty"`
+	X     *float64               `json:"x,omitempty"`
+	Y     *float64               `json:"y,omitempty"`
+	URL   string                 `json:"url,omitempty"`
+	From  cobrowse.ParticipantID `json:"from"`
+	Name  string                 `json:"name,omitempty"`
+}
+
+// done is the sharer's answer to a ctl. To and Path do not reach the viewer.
+type done struct {
+	T    string                 `json:"t"`
+	To   cobrowse.ParticipantID `json:"to,omitempty"`
+	N    uint64                 `json:"n"`
+	OK   bool                   `json:"ok"`
+	Why  string                 `json:"why,omitempty"`
+	Path string                 `json:"path,omitempty"`
+}
+
+// ptr is where somebody points; From is set on the way to the others.
+type ptr struct {
+	T    string                 `json:"t"`
+	From cobrowse.ParticipantID `json:"from"`
+	X    float64                `json:"x"`
+	Y    float64                `json:"y"`
+	ID   *int64                 `json:"id,omitempty"`
+	FX   *float64               `json:"fx,omitempty"`
+	FY   *float64               `json:"fy,omitempty"`
+	Down bool                   `json:"down,omitempty"`
+}
+
+// draw is a part of a drawing; From is set on the way to the others.
+type draw struct {
+	T       string                 `json:"t"`
+	From    cobrowse.ParticipantID `json:"from"`
+	N       uint64                 `json:"n"`
+	Kind    string                 `json:"k"`
+	Points  [][2]float64           `json:"pts,omitempty"`
+	Color   string                 `json:"color,omitempty"`
+	ScrollX float64                `json:"sx"`
+	ScrollY float64                `json:"sy"`
+}
+
 var errBadFrame = errors.New("not a frame")
 
 // decodeFrame reads one frame: a JSON object in UTF-8 whose first member is "t".
-// Other members that the kind does not have are ignored, as are all of those of
-// an unknown kind.
-func decodeFrame(data []byte) (frame, error) {
+// It returns its kind, one of [Inbound] or kindUnknown, and what was read of it: a
+// pointer to the type of its kind, or nil for those without members. Other members
+// that the kind does not have are ignored, as are all of those of an unknown kind.
+// It does not read ev frames, which are nobody's business but the viewers'.
+func decodeFrame(data []byte) (kind string, body any, err error) {
 	kind, ok := kindOf(data)
 	if !ok || !utf8.Valid(data) || web.TooDeep(data, maxDepth) || !json.Valid(data) {
-		return frame{}, errBadFrame
+		return "", nil, errBadFrame
 	}
-	f := frame{kind: kind}
-	var err error
+	sound := func() bool { return true }
 	switch kind {
 	case kindHello:
-		err = json.Unmarshal(data, &f.hello)
-		if err == nil && !f.hello.sound() {
-			err = errBadFrame
-		}
+		f := new(hello)
+		body, sound = f, f.sound
 	case kindPage:
-		err = json.Unmarshal(data, &f.page)
-	case kindAct, kindEnd:
+		body = new(pageVisit)
+	case kindFocus:
+		body = new(focus)
+	case kindVis:
+		body = new(vis)
+	case kindPause:
+		f := new(pause)
+		body, sound = f, func() bool { return len(f.Why) <= maxID }
+	case kindConsent:
+		f := new(consent)
+		body, sound = f, func() bool { return len(f.To) <= maxID && f.TTL >= 0 && f.TTL <= 1<<31 }
+	case kindRevoke:
+		f := new(revoke)
+		body, sound = f, func() bool { return len(f.Kind) <= maxID && len(f.Participant) <= maxID }
+	case kindAsk:
+		body = new(ask)
+	case kindCtl:
+		f := new(ctl)
+		body, sound = f, f.sound
+	case kindDone:
+		f := new(done)
+		body, sound = f, func() bool { return len(f.To) <= maxID }
+	case kindPtr:
+		f := new(ptr)
+		body, sound = f, f.sound
+	case kindDraw:
+		f := new(draw)
+		body, sound = f, f.sound
+	case kindAct, kindEnd, kindNeed:
+		return kind, nil, nil
 	default:
-		f.kind = kindUnknown
+		return kindUnknown, nil, nil
 	}
-	if err != nil {
-		return frame{}, errBadFrame
+	if err := json.Unmarshal(data, body); err != nil || !sound() {
+		return "", nil, errBadFrame
 	}
-	return f, nil
+	return kind, body, nil
 }
 
-func (h hello) sound() bool {
+func (h *hello) sound() bool {
 	secret := ""
 	if h.Resume != nil {
 		secret = h.Resume.Token
 	}
 	return h.Version == version && len(h.Token) <= maxToken && len(secret) <= maxToken && len(h.Participant) <= maxID && len(h.Tab) <= maxTab
 }
+
+func (f *ctl) sound() bool {
+	bounded(f.X, f.Y)
+	return slices.Contains(ControlKinds(), f.Kind) && (f.Value == nil || len(*f.Value) <= maxValue) && len(f.Key) <= maxKey && len(f.URL) <= maxURL
+}
+
+func (f *ptr) sound() bool {
+	bounded(&f.X, &f.Y, f.FX, f.FY)
+	return true
+}
+
+func (f *draw) sound() bool {
+	f.Points = f.Points[:min(len(f.Points), maxPoints)]
+	for i := range f.Points {
+		bounded(&f.Points[i][0], &f.Points[i][1])
+	}
+	bounded(&f.ScrollX, &f.ScrollY)
+	return slices.Contains([]string{"begin", "pts", "end", "clear"}, f.Kind) && len(f.Color) <= maxColor && plain(f.Color)
+}
+
+// bounded brings coordinates into a range in which nobody's arithmetic fails.
+func bounded(values ...*float64) {
+	for _, v := range values {
+		if v != nil {
+			*v = max(-maxPixel, min(*v, maxPixel))
+		}
+	}
+}
+
+// plain reports whether a colour has nothing in it but what those of CSS are made of.
+func plain(color string) bool {
+	for _, c := range []byte(color) {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') && !bytes.ContainsRune([]byte("#(),.% "), rune(c)) {
+			return false
+		}
+	}
+	return true
+}
+
+// evHead is how every ev frame begins: the order of its members is part of the protocol.
+const evHead = `{"t":"ev",`
 
 // kindOf returns the value of the first member if that is called t. Kinds have
 // lower-case letters only, so that nothing needs to be unescaped.
@@ -121,131 +334,3 @@ func kindOf(data []byte) (string, bool) {
 	}
 	return string(rest[:end]), true
 }
-
-type welcomeFrame struct {
-	T            string                 `json:"t"`
-	Version      int                    `json:"v"`
-	Session      cobrowse.SessionID     `json:"session"`
-	Participant  cobrowse.ParticipantID `json:"participant"`
-	Role         cobrowse.Role          `json:"role"`
-	CobrowseRole string                 `json:"cobrowseRole"`
-	State        string                 `json:"state"`
-	Now          string                 `json:"now"`
-	Deadline     string                 `json:"deadline,omitempty"`
-	Resume       *resumeBody            `json:"resume,omitempty"`
-	Limits       limitsBody             `json:"limits"`
-}
-
-type resumeBody struct {
-	Token cobrowse.ResumeSecret `json:"token"`
-}
-
-type limitsBody struct {
-	FrameBytes      int     `json:"frameBytes"`
-	FramesPerSecond float64 `json:"framesPerSecond"`
-	FrameBurst      int     `json:"frameBurst"`
-	PingSeconds     float64 `json:"pingSeconds"`
-	GraceSeconds    float64 `json:"graceSeconds"`
-}
-
-type peersFrame struct {
-	T    string     `json:"t"`
-	List []peerBody `json:"list"`
-}
-
-type peerBody struct {
-	ID           cobrowse.ParticipantID    `json:"id"`
-	Role         cobrowse.Role             `json:"role"`
-	CobrowseRole string                    `json:"cobrowseRole"`
-	Name         string                    `json:"name,omitempty"`
-	State        cobrowse.ParticipantState `json:"state"`
-	Connected    bool                      `json:"connected"`
-}
-
-type stateFrame struct {
-	T        string             `json:"t"`
-	State    string             `json:"state"`
-	Why      cobrowse.EndReason `json:"why,omitempty"`
-	Deadline string             `json:"deadline,omitempty"`
-}
-
-type pageFrame struct {
-	T     string `json:"t"`
-	URL   string `json:"url"`
-	Title string `json:"title"`
-}
-
-type errFrame struct {
-	T       string        `json:"t"`
-	Code    cobridge.Code `json:"code"`
-	Message string        `json:"message"`
-	Fatal   bool          `json:"fatal"`
-}
-
-// Words for a session's state on the stream.
-const (
-	stateWaiting = "waiting"
-	stateLive    = "live"
-	stateEnded   = "ended"
-)
-
-func stateOf(s cobrowse.Session) string {
-	switch s.State() {
-	case cobrowse.StateActive:
-		return stateLive
-	case cobrowse.StateEnded:
-		return stateEnded
-	default:
-		return stateWaiting
-	}
-}
-
-func cobrowseRole(s cobrowse.Session, id cobrowse.ParticipantID) string {
-	if s.Sharer() == id {
-		return "sharer"
-	}
-	return "viewer"
-}
-
-func deadlineOf(s cobrowse.Session) string {
-	if !s.Live() || s.Deadline.IsZero() {
-		return ""
-	}
-	return web.FormatTime(s.Deadline)
-}
-
-func newPeersFrame(s cobrowse.Session) peersFrame {
-	f := peersFrame{T: kindPeers, List: []peerBody{}}
-	for _, p := range s.Participants {
-		if p.Removed {
-			continue
-		}
-		f.List = append(f.List, peerBody{
-			ID: p.ID, Role: p.Role, CobrowseRole: cobrowseRole(s, p.ID), Name: p.Name, State: p.State, Connected: p.Connection.Open,
-		})
-	}
-	return f
-}
-
-func newStateFrame(s cobrowse.Session) stateFrame {
-	return stateFrame{T: kindState, State: stateOf(s), Why: s.EndReason, Deadline: deadlineOf(s)}
-}
-
-// newPageFrame tells which page the sharer shows now; an empty address is none.
-func newPageFrame(s cobrowse.Session) pageFrame {
-	f := pageFrame{T: kindPage}
-	if n := len(s.Pages); n > 0 && s.Pages[n-1].LeftAt.IsZero() {
-		f.URL, f.Title = s.Pages[n-1].URL, s.Pages[n-1].Title
-	}
-	return f
-}
-
-func newErrFrame(err error, fatal bool) errFrame {
-	f := errFrame{T: kindErr, Code: cobridge.CodeOf(err), Message: "An unexpected error occurred.", Fatal: fatal}
-	if e, ok := asError(err); ok && e.Code != cobridge.CodeInternal && e.Message != "" {
-		f.Message = e.Message
-	}
-	return f
-}
-
-func asError(err error) (*cobridge.Error, bool) { return errors.AsType[*cobridge.Error](err) }

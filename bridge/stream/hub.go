@@ -15,6 +15,7 @@ import (
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/cobrowse/relay"
 )
 
 // Service is the part of [cobrowse.Service] that the stream calls.
@@ -26,6 +27,12 @@ type Service interface {
 	Leave(ctx context.Context, id cobrowse.SessionID, participant cobrowse.ParticipantID, number uint64) error
 	Activity(ctx context.Context, id cobrowse.SessionID) error
 	VisitPage(ctx context.Context, id cobrowse.SessionID, participant cobrowse.ParticipantID, number uint64, pageURL, title string) error
+	Sharing(ctx context.Context, session cobrowse.Session) (cobrowse.Deployment, error)
+	MayAsk(ctx context.Context, session cobrowse.Session, viewer cobrowse.ParticipantID) ([]cobrowse.GrantKind, error)
+	Grant(ctx context.Context, id cobrowse.SessionID, by cobrowse.ParticipantID, number uint64, r cobrowse.GrantRequest) error
+	Revoke(ctx context.Context, id cobrowse.SessionID, by cobrowse.ParticipantID, number uint64, kind cobrowse.GrantKind, of cobrowse.ParticipantID) error
+	Acted(ctx context.Context, id cobrowse.SessionID, a cobrowse.Action) error
+	Violate(ctx context.Context, id cobrowse.SessionID, path string) error
 }
 
 // Deployments finds the web site on which a session was started.
@@ -36,12 +43,16 @@ type Deployments interface {
 // Metrics is told what happens on the stream. Any member may be nil. They are
 // called concurrently; their arguments come from closed sets.
 type Metrics struct {
-	Opened   func()              // a connection has begun, of a client that may have to say who it is
-	Closed   func(name string)   // and has ended: CloseCode.Name, "lost" for a client that went, or "client" for one that closed
-	Refused  func(reason string) // before the upgrade: a code of package cobridge
-	FrameIn  func(kind string)   // Inbound() or "unknown"
-	FrameOut func(kind string)   // Outbound()
-	Panicked func()              // in a pump
+	Opened   func()                   // a connection has begun, of a client that may have to say who it is
+	Closed   func(name string)        // and has ended: CloseCode.Name, "lost" for a client that went, or "client" for one that closed
+	Refused  func(reason string)      // before the upgrade: a code of package cobridge
+	FrameIn  func(kind string)        // Inbound() or "unknown"
+	FrameOut func(kind string, n int) // Outbound(); n of them are about to be written
+	Dropped  func()                   // a pointer, a part of a drawing or an answer that nobody asked for went no further
+	Control  func(result string)      // of a ctl frame: "sent", or Refusals()
+	Paused   func()                   // a sharer stopped showing its page for a while
+	Violated func()                   // a private field had a value: the session ends
+	Panicked func()                   // in a pump
 }
 
 // Config is what a Hub is built from. Service, Events, Clock and Log are required.
@@ -83,6 +94,10 @@ type Hub struct {
 
 	handlers sync.WaitGroup // one for each admission, until its connection has ended
 
+	pictures *relay.Rooms
+	wire     *wire
+	buffers  sync.Pool // of *[]byte, to read frames into
+
 	mu       sync.Mutex
 	draining bool
 	links    map[*link]struct{}
@@ -105,6 +120,7 @@ func New(cfg Config) *Hub {
 	if h.wall == nil {
 		h.wall = h.clock
 	}
+	h.pictures, h.wire = relay.NewRooms(h.limits.Picture), newWire()
 	h.upgrader = websocket.FastHTTPUpgrader{
 		HandshakeTimeout: h.limits.Handshake, ReadBufferSize: ioBuffer, WriteBufferSize: ioBuffer, WriteBufferPool: &sync.Pool{},
 		Subprotocols: []string{subprotocol}, EnableCompression: true,
@@ -178,6 +194,10 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("close streams: %w", ctx.Err())
 	}
 }
+
+// Pictures returns what the pictures of all sessions have come to since the start,
+// and how large they are now.
+func (h *Hub) Pictures() relay.Stats { return h.pictures.Stats() }
 
 // all returns the links; mu is held.
 func (h *Hub) all() []*link {

@@ -1,15 +1,29 @@
 package stream
 
-import "time"
+import (
+	"time"
+
+	"github.com/cobridge/cobridge/cobrowse/relay"
+)
 
 // Limits bounds what connections may cost. A zero in a field means its default.
 type Limits struct {
-	FrameBytes      int     // of one frame from a client, uncompressed; 16 KiB
-	FramesPerSecond float64 // from one client, pings and pongs included, sustained; 20
+	FrameBytes      int     // of one frame from a client, uncompressed, other than ev; 16 KiB
+	FramesPerSecond float64 // from one client, pings and pongs included, sustained; 20. ev, ctl, ptr and draw are counted by themselves
 	FrameBurst      int     // from one client at once; 60
 
-	QueueFrames int // that wait for one slow client; 256
-	QueueBytes  int // of them; 1 MiB
+	EvPerSecond      float64 // ev frames from the sharer, sustained; 60
+	EvBurst          int     // 240
+	EvBytesPerSecond float64 // of them, sustained; 1 MiB
+	EvBytesBurst     int     // 8 MiB
+	CtlPerSecond     float64 // ctl frames from one viewer; 20, and as many at once. More are refused
+	PtrPerSecond     float64 // ptr frames from one client; 20, and as many at once. More are dropped
+	DrawPerSecond    float64 // draw frames from one viewer; 30, and as many at once. More are dropped
+	Excess           int     // such frames, refused or dropped, at once, before the client is closed; a tenth of it per second; 1000
+
+	// Picture bounds the picture of a session and what may wait for a client; zero =
+	// relay.DefaultLimits().
+	Picture relay.Limits
 
 	Hello     time.Duration // until a client must have said who it is; 5 s
 	PingEvery time.Duration // 20 s
@@ -34,9 +48,17 @@ func DefaultLimits() Limits {
 		// A person's input is reported every ten seconds: this is far above what our
 		// pages send, and far below what costs anything.
 		FramesPerSecond: 20, FrameBurst: 60,
-		// What a client misses while its network pauses for a few seconds.
-		QueueFrames: 256, QueueBytes: 1 << 20,
-		Hello: 5 * time.Second,
+		// A page that moves all the time, in one frame per picture of the screen, and
+		// what it does while it loads.
+		EvPerSecond: 60, EvBurst: 240,
+		// A person at a page makes 1.4 KiB/s; two full frames may come at once.
+		EvBytesPerSecond: 1 << 20, EvBytesBurst: 8 << 20,
+		// Nobody types faster; pointers move smoothly at this rate.
+		CtlPerSecond: 20, PtrPerSecond: 20, DrawPerSecond: 30,
+		// A client with a fault is not one with bad intentions; this one is either.
+		Excess:  1000,
+		Picture: relay.DefaultLimits(),
+		Hello:   5 * time.Second,
 		// Below the 60 s after which common proxies cut a silent connection; two
 		// pongs may be lost.
 		PingEvery: 20 * time.Second, DeadAfter: 45 * time.Second,
@@ -58,8 +80,17 @@ func (l Limits) withDefaults() Limits {
 	fill(&l.FrameBytes, d.FrameBytes)
 	fill(&l.FramesPerSecond, d.FramesPerSecond)
 	fill(&l.FrameBurst, d.FrameBurst)
-	fill(&l.QueueFrames, d.QueueFrames)
-	fill(&l.QueueBytes, d.QueueBytes)
+	fill(&l.EvPerSecond, d.EvPerSecond)
+	fill(&l.EvBurst, d.EvBurst)
+	fill(&l.EvBytesPerSecond, d.EvBytesPerSecond)
+	fill(&l.EvBytesBurst, d.EvBytesBurst)
+	fill(&l.CtlPerSecond, d.CtlPerSecond)
+	fill(&l.PtrPerSecond, d.PtrPerSecond)
+	fill(&l.DrawPerSecond, d.DrawPerSecond)
+	fill(&l.Excess, d.Excess)
+	if l.Picture == (relay.Limits{}) {
+		l.Picture = d.Picture
+	}
 	fill(&l.Hello, d.Hello)
 	fill(&l.PingEvery, d.PingEvery)
 	fill(&l.DeadAfter, d.DeadAfter)
@@ -83,12 +114,30 @@ func fill[T int | float64 | time.Duration](field *T, value T) {
 
 // Bounds that are no settings: they are part of the protocol.
 const (
-	maxDepth      = 16   // of JSON; documented frames have two levels
-	maxToken      = 4096 // bytes of a join token or resume secret
-	maxID         = 64   // bytes of a session or participant id: a UUID fits
-	maxTab        = 64   // bytes of a tab's name, as in package cobrowse
-	ioBuffer      = 1024 // bytes, of each connection for reading; for writing they are shared
-	closeAttempts = 3    // attempts to report a closed connection to the service
+	maxDepth  = 16      // of JSON, of all frames but ev; documented ones have three levels
+	maxToken  = 4096    // bytes of a join token or resume secret
+	maxID     = 64      // bytes of a session or participant id: a UUID fits
+	maxTab    = 64      // bytes of a tab's name, as in package cobrowse
+	maxValue  = 4 << 10 // bytes of ctl.v
+	maxKey    = 32      // bytes of ctl.key, such as "ArrowDown"
+	maxURL    = 2048    // bytes of ctl.url
+	maxPoints = 128     // of one draw frame; more are left out
+	maxColor  = 32      // bytes of draw.color
+	maxPixel  = 1e6     // the largest coordinate; larger ones are brought down to it
+)
+
+// Bounds of what is remembered, and of how this is done.
+const (
+	ioBuffer      = 1024      // bytes, of each connection for reading; for writing they are shared
+	scratchStart  = 4 << 10   // bytes that a frame is read into at first
+	scratchKept   = 256 << 10 // bytes; larger ones are not kept for the next frame
+	closeAttempts = 3         // attempts to report a closed connection, or a violation, to the service
+
+	actionsWaiting = 64               // actions of one viewer that the sharer has not answered
+	actionAnswer   = 15 * time.Second // until the sharer must have answered one
+	askAnswer      = 2 * time.Minute  // until the sharer must have answered a question
+	askPause       = 3 * time.Second  // between two questions of one viewer
+	askBurst       = 3                // questions of one viewer at once
 )
 
 // bucket limits a rate. It belongs to one goroutine.
@@ -99,19 +148,35 @@ type bucket struct {
 	at        time.Time
 }
 
-func newBucket(perSecond float64, burst int, now time.Time) *bucket {
-	return &bucket{perSecond: perSecond, burst: float64(burst), left: float64(burst), at: now}
+func newBucket(perSecond float64, burst int, now time.Time) bucket {
+	return bucket{perSecond: perSecond, burst: float64(burst), left: float64(burst), at: now}
 }
 
-// take reports whether one more is within the rate.
-func (b *bucket) take(now time.Time) bool {
+// take reports whether n more are within the rate.
+func (b *bucket) take(now time.Time, n float64) bool {
 	if passed := now.Sub(b.at); passed > 0 {
 		b.left = min(b.burst, b.left+passed.Seconds()*b.perSecond)
 		b.at = now
 	}
-	if b.left < 1 {
+	if b.left < n {
 		return false
 	}
-	b.left--
+	b.left -= n
 	return true
+}
+
+// rates are those of one connection. They belong to its read pump.
+type rates struct {
+	frames, ev, evBytes, ctl, ptr, draw, ask, excess bucket
+}
+
+func newRates(l Limits, now time.Time) *rates {
+	once := func(perSecond float64) bucket { return newBucket(perSecond, int(max(1, perSecond)), now) }
+	return &rates{
+		frames: newBucket(l.FramesPerSecond, l.FrameBurst, now),
+		ev:     newBucket(l.EvPerSecond, l.EvBurst, now), evBytes: newBucket(l.EvBytesPerSecond, l.EvBytesBurst, now),
+		ctl: once(l.CtlPerSecond), ptr: once(l.PtrPerSecond), draw: once(l.DrawPerSecond),
+		ask:    newBucket(1/askPause.Seconds(), askBurst, now),
+		excess: newBucket(float64(l.Excess)/10, l.Excess, now),
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/cobridge/cobridge/bridge/stream"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/cobrowse/relay"
 )
 
 // A write to a WebSocket whose handler has returned must not reach the client
@@ -157,8 +158,8 @@ func TestPanicInPump(t *testing.T) {
 		var once sync.Once
 		h := newHouse(t, func(c *stream.Config) {
 			out := c.Metrics.FrameOut
-			c.Metrics.FrameOut = func(kind string) {
-				out(kind)
+			c.Metrics.FrameOut = func(kind string, n int) {
+				out(kind, n)
 				if kind == "err" {
 					once.Do(func() { panic("in the write pump") })
 				}
@@ -225,7 +226,7 @@ func TestUnknownIsIgnored(t *testing.T) {
 	s := h.start(t, agentAndSupervisor)
 	c := h.join(t, s, annPID)
 	for _, text := range []string{
-		`{"t":"ev","v":"of a later version","b":[{}]}`, ` { "t" : "act" , "more" : {"x":[1]} } `, `{"t":"hello","v":1}`,
+		`{"t":"later","v":"of a later version","b":[{}]}`, ` { "t" : "act" , "more" : {"x":[1]} } `, `{"t":"hello","v":1}`,
 	} {
 		c.send(t, text)
 	}
@@ -348,7 +349,8 @@ func TestDeadClient(t *testing.T) {
 func TestSlowClient(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(c *stream.Config) {
-		c.Limits.QueueFrames, c.Limits.Close, c.Limits.Write = 64, 100*time.Millisecond, time.Hour
+		c.Limits.Picture, c.Limits.Close, c.Limits.Write = relay.DefaultLimits(), 100*time.Millisecond, time.Hour
+		c.Limits.Picture.QueueFrames = 64
 	})
 	s := h.start(t, []cobrowse.Invite{
 		{UserID: ann, Role: cobrowse.RoleAgent}, {UserID: ben, Role: cobrowse.RoleSupervisor}, {UserID: cyn, Role: cobrowse.RoleSupervisor},
