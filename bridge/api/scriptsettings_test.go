@@ -121,7 +121,7 @@ func TestDeploymentRules(t *testing.T) {
 		`"assetOrigins":["https://cdn.example","data:"]`:           "assetOrigins[1] format",
 		`"allowAgentSubmit":"yes"`:                                 "allowAgentSubmit type",
 		`"consentTexts":{"de":"x"}`:                                "consentVersion required",
-		`"consentVersion":"v1","consentTexts":{"German":"x"}`:      "consentTexts.German format",
+		`"consentVersion":"v1","consentTexts":{"de_DE":"x"}`:       "consentTexts language",
 		`"consentVersion":"v1","consentTexts":{"de":""}`:           "consentTexts.de required",
 		`"consentVersion":"v1","consentTexts":{"de":1}`:            "consentTexts.de type",
 		`"consentVersion":"` + strings.Repeat("v", 65) + `"`:       "consentVersion too.long",

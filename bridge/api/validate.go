@@ -178,13 +178,10 @@ func brokenRules(failed *jsonschema.ValidationError, instance any) error {
 	var found []problem
 	var walk func(e *jsonschema.ValidationError)
 	walk = func(e *jsonschema.ValidationError) {
-		_, aboutName := e.ErrorKind.(*kind.PropertyNames) // what its causes say is about the name, not about a place in the body
-		if !aboutName {
-			for _, cause := range e.Causes {
-				walk(cause)
-			}
+		for _, cause := range e.Causes {
+			walk(cause)
 		}
-		if aboutName || len(e.Causes) == 0 {
+		if len(e.Causes) == 0 {
 			found = append(found, problemsOf(e, fieldPath(e.InstanceLocation, instance))...)
 		}
 	}
@@ -251,8 +248,6 @@ func problemsOf(e *jsonschema.ValidationError, field string) []problem {
 		return one("size", "must have at most "+strconv.Itoa(k.Want)+" members")
 	case *kind.UniqueItems:
 		return one("duplicate", "must not have an entry twice")
-	case *kind.PropertyNames:
-		return []problem{{member(field, k.Property), "format", "has a name of the wrong form"}}
 	case *kind.Pattern, *kind.Format:
 		return one("format", "has the wrong form")
 	default:
