@@ -1,0 +1,693 @@
+// The customer script: one global, Cobridge. It asks the customer, connects,
+// records, and shows what is going on. docs/protocol.md has the frames.
+
+import { focused, makeControl } from './control.js';
+import { makePointers, reportPointer } from './pointers.js';
+import { makePolicy } from './policy.js';
+import { listen, quiet } from './quiet.js';
+import { makeRecorder } from './recorder.js';
+import { load, makeTabs, newID, save } from './resume.js';
+import { makeStream } from './stream.js';
+import { makeWidget } from './widget.js';
+
+const version = '0.1.0';
+const actEvery = 10_000; // ms between two reports of input
+const lookEvery = 500; // ms between two looks at the address, our host element and the locks
+const corners = ['bottom-right', 'bottom-left', 'top-left', 'top-right'];
+
+/**
+ * @typedef {object} Options the same as the data attributes of the script element
+ * @property {string} [base] address of the service, without a slash at its end
+ * @property {string} [deployment] id
+ * @property {string} [button] corner of the start button, or "none"
+ * @property {string} [lang]
+ * @property {string} [mask] CSS selectors; so are show, block and readonly
+ * @property {string} [show]
+ * @property {string} [block]
+ * @property {string} [readonly]
+ * @property {string} [text] "private" shows no text but what show names
+ */
+
+const script = document.currentScript;
+/** @type {Options} */
+const options = { base: script?.src?.replace(/\/cobrowse\/js\/.*$/, '') ?? '', ...script?.dataset };
+
+// --- What there is while nothing is shared ----------------------------------
+
+/** @type {'off'|'asking'|'waiting'|'live'|'paused'|'reconnecting'|'ended'} */
+let state = 'off';
+let settings = null; // of the deployment
+let policy = null;
+let widget = null;
+let pointers = null;
+let token = ''; // join token from the address that has not been used
+let note = null; // panel that says something final: {tone, head, text, buttons}
+let answerConsent = null; // ends the question whether to share
+let starting = null; // promise of start
+
+// --- The session ------------------------------------------------------------
+
+/** @type {import('./resume.js').Kept|null} */
+let kept = null;
+/** @type {import('./resume.js').Kept|null} */
+let spare = null; // of the session that another tab shares
+let stream = null;
+let recorder = null;
+let rules = null;
+let take = false; // the other tab is to be replaced
+let began = null; // {resolve, reject} of start
+let peers = [];
+let grants = [];
+let asks = []; // of viewers, oldest first
+let serverState = '';
+let skew = 0; // server's clock minus ours, ms
+let pausedFor = ''; // 'customer', 'page' or nothing
+let tooLarge = false;
+let lost = false;
+let toldPage = '';
+let secretFocus = 0; // id of the private field with the focus
+let lastAct = 0;
+
+const handlers = {};
+const emit = (event, detail) => {
+	for (const fn of handlers[event] ?? []) {
+		try { fn(detail); } catch { /* the page's own */ }
+	}
+};
+const setState = (to) => {
+	if (state === to) return;
+	state = to;
+	emit('state', state);
+};
+const failure = (code) => Object.assign(new Error(`cobridge: ${code}`), { code });
+
+const text = (key, values = {}) => (key === 'lang' ? settings.language : settings.texts[key] ?? '')
+	.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
+const nameOf = (id) => {
+	const peer = peers.find((p) => p.id === id);
+	return peer?.name || text(`role.${peer?.role ?? 'agent'}`);
+};
+const others = () => peers.filter((p) => p.id !== kept?.participant);
+const inForce = () => grants.filter((g) => g.kind !== 'sharing' && !(Date.parse(g.expiresAt) < Date.now() + skew));
+const granted = (kind, participant) => !pausedFor && inForce().some((g) => g.kind === kind && g.participant === participant);
+
+// --- What is shown ----------------------------------------------------------
+
+const secondary = (key, act) => [key, act];
+const primary = (key, act) => [key, act, 'yes'];
+const closeNote = () => {
+	note = null;
+	if (state === 'ended') setState('off');
+	render();
+};
+
+/** The panel of a session, from what is known. */
+const panel = () => {
+	const stopButton = ['stop', stop, 'stop'];
+	const pauseButton = secondary(...pausedFor === 'customer' ? ['resume', resume] : ['pause', pause]);
+	const seeing = others().filter((p) => p.connected);
+	const people = seeing.map((p) => (p.name ? text('person', { name: p.name, role: text(`role.${p.role}`) }) : text(`role.${p.role}`)));
+	const say = (head, body, tone, more) => ({ tone, head: text(head), text: text(body), buttons: [stopButton], ...more });
+	if (lost || !serverState) return lost ? say('reconnecting.head', 'reconnecting.text', 'warn') : say('connecting.head', '', '');
+	const list = inForce();
+	const control = list.find((g) => g.kind === 'control');
+	if (control) {
+		return {
+			tone: 'bad', head: text('control.head', { name: nameOf(control.participant) }), text: text('control.text'), people,
+			buttons: [['back', takeBack, 'yes'], pauseButton, stopButton],
+		};
+	}
+	if (pausedFor) return say('paused.head', `paused.${pausedFor}`, 'warn', { people, buttons: [...pausedFor === 'customer' ? [['resume', resume, 'yes']] : [], stopButton] });
+	if (tooLarge) return say('large.head', 'large.text', 'warn', { people });
+	if (!seeing.length) {
+		const number = others().length ? '' : kept.number;
+		return say(number ? 'number.head' : 'waiting.head', number ? 'number.text' : 'waiting.text', '', { number });
+	}
+	const may = list.map((g) => text(`may.${g.kind}`, { name: nameOf(g.participant) }));
+	return say('live.head', 'live.text', 'good', { people: [...people, ...may], buttons: [...may.length ? [secondary('withdraw', takeBack)] : [], pauseButton, stopButton] });
+};
+
+const dialog = () => {
+	if (answerConsent) {
+		return {
+			head: text('consent.head'), text: settings.consent.sharing, more: [text('consent.hidden'), text('consent.control'), text('consent.stop')],
+			no: secondary('notNow', () => answerConsent?.(false)), yes: primary('allow', () => answerConsent?.(true)),
+		};
+	}
+	const ask = asks[0];
+	return ask && {
+		head: text(`ask.${ask.kind}`, { name: ask.name || nameOf(ask.from) }), text: text(`ask.${ask.kind}.text`),
+		no: secondary('deny', () => answer(false)), yes: primary('allow', () => answer(true)),
+	};
+};
+
+const render = quiet(() => {
+	if (!settings) return;
+	if (!widget) {
+		const at = Math.max(0, corners.indexOf(options.button));
+		widget = makeWidget({
+			text, corner: kept?.corner ?? at, small: !!kept?.small,
+			onStart: () => { start().catch(() => {}); },
+			onMove(corner, small) {
+				if (kept) save(Object.assign(kept, { corner, small }));
+			},
+		});
+		pointers = makePointers({ layer: widget.layer, getNode: (id) => recorder?.getNode(id), nameOf });
+	}
+	const busy = kept || state === 'asking';
+	widget.show({
+		start: options.button !== 'none' && !busy && !note,
+		frame: !!kept && !lost && inForce().some((g) => g.kind === 'control'),
+		panel: note || kept && panel(),
+		dialog: dialog(),
+	});
+});
+
+/** Says why nothing is shared, and what to do. */
+const fail = (code) => {
+	note = {
+		tone: 'bad', head: text('failed.head'), text: text(`failed.${code}`) || text('failed.'),
+		buttons: [...code === 'lost' ? [primary('again', () => reconnect(spare))] : [], secondary('close', closeNote)],
+	};
+	emit('error', { code });
+	render();
+};
+
+// --- Starting ---------------------------------------------------------------
+
+const deploymentURL = () => `${options.base}/api/v2/cobrowse/deployments/${encodeURIComponent(options.deployment)}`;
+const pageRules = () => ({ text: options.text, mask: options.mask, show: options.show, block: options.block, readonly: options.readonly });
+
+const prepare = async () => {
+	if (!settings) {
+		const language = options.lang || document.documentElement.lang || navigator.language || 'en';
+		const answer = await fetch(`${deploymentURL()}/settings?lang=${encodeURIComponent(language)}`, { credentials: 'omit' });
+		if (!answer.ok) throw failure(answer.status === 403 ? 'not.authorized' : 'unavailable');
+		settings = await answer.json();
+		// Rules that cannot be followed are known before anybody is asked.
+	}
+	usePolicy(settings.rules);
+};
+const usePolicy = (given) => {
+	try {
+		policy = makePolicy(given, pageRules());
+		rules = given;
+	} catch (problem) {
+		throw Object.assign(failure('rules'), { selector: problem.selector });
+	}
+};
+
+/** Asks the customer; resolves to what was answered. */
+const consent = () => new Promise((resolve) => {
+	setState('asking');
+	answerConsent = (ok) => {
+		answerConsent = null;
+		resolve(ok);
+	};
+	render();
+});
+
+/** The session that a join token is for: a JWT says it in the open. */
+const sessionOf = (jwt) => {
+	try {
+		return JSON.parse(atob(jwt.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).sid || '';
+	} catch {
+		return '';
+	}
+};
+
+const begin = async ({ name } = {}) => {
+	note = null;
+	try {
+		await prepare().catch((problem) => { throw problem.code ? problem : failure('unavailable'); });
+		const session = token && sessionOf(token);
+		if (token && !session) {
+			token = '';
+			throw failure('join.token.invalid');
+		}
+		if (!await consent()) throw failure('declined');
+		kept = { session, participant: '', secret: '', tab: newID(), epoch: 0, agreed: settings.consent.version };
+		if (!token) {
+			const answer = await fetch(`${deploymentURL()}/sessions`, {
+				method: 'POST', credentials: 'omit',
+				headers: { 'Content-Type': 'application/json' },
+				body: JSON.stringify(name ? { customerName: name } : {}),
+			}).catch(() => ({ status: 0 }));
+			if (answer.status !== 201) throw failure(answer.status === 403 ? 'not.authorized' : 'unavailable');
+			const made = await answer.json();
+			token = made.token;
+			Object.assign(kept, { session: made.sessionId ?? made.id, participant: made.participantId, number: made.sessionToken });
+		}
+		const number = kept.number;
+		tabs.claim(kept.tab);
+		await new Promise((resolve, reject) => {
+			began = { resolve, reject };
+			connect();
+		});
+		return { sessionId: kept.session, sessionToken: number };
+	} catch (problem) {
+		kept = null;
+		if (problem.code === 'declined') setState('off');
+		else if (!note && settings) {
+			setState('ended');
+			fail(problem.code ?? '');
+		} else if (!settings) {
+			setState('off');
+			emit('error', { code: problem.code ?? '' });
+		}
+		render();
+		throw problem;
+	}
+};
+const start = (how) => {
+	if (kept) return Promise.reject(failure('busy'));
+	starting ??= begin(how).finally(() => { starting = null; });
+	return starting;
+};
+
+/** Goes on with a session that this tab, or another one, had. */
+const reconnect = async (from) => {
+	note = spare = null;
+	kept = { ...from };
+	setState('reconnecting');
+	connect();
+};
+
+/** Goes on after a reload, or on another page of the site. */
+const goOn = async (from) => {
+	await prepare();
+	if (from.agreed !== settings.consent.version) {
+		// Other words need another answer.
+		kept = null;
+		if (!await consent()) {
+			kept = from;
+			connect();
+			return stop();
+		}
+		from.agreed = settings.consent.version;
+	}
+	return reconnect(from);
+};
+
+// --- Connected --------------------------------------------------------------
+
+const connect = () => {
+	lost = false;
+	serverState = '';
+	peers = [];
+	grants = [];
+	asks = [];
+	toldPage = '';
+	tooLarge = false;
+	pausedFor = kept.paused ? 'customer' : '';
+	stream = makeStream({
+		address: `${options.base}/api/v2/cobrowse/sessions/${encodeURIComponent(kept.session)}/stream`,
+		epoch: kept.epoch + 1,
+		hello: () => ({
+			...token ? { token } : { participant: kept.participant, resume: { token: kept.secret } },
+			tab: kept.tab, ...take ? { take } : {}, sdk: version, vw: innerWidth, vh: innerHeight,
+		}),
+		onFrame: receive,
+		onLost() {
+			lost = true;
+			setState('reconnecting');
+			render();
+		},
+		onOver: over,
+		full: () => recorder?.full(),
+	});
+	stream.connect();
+	render();
+};
+
+/** Stops sharing in this tab, whatever becomes of the session. */
+const leave = () => {
+	stream?.close();
+	recorder?.stop();
+	pointers?.clear();
+	save(null);
+	const last = kept;
+	stream = recorder = kept = null;
+	take = lost = false;
+	asks = [];
+	grants = [];
+	return last;
+};
+
+const otherTab = (head, body, act) => {
+	note = { tone: 'warn', head: text(head), text: text(body), buttons: [primary('here', act), secondary('close', closeNote)] };
+	render();
+};
+
+const ended = (why) => {
+	leave();
+	setState('ended');
+	note = { head: text('ended.head'), text: text(`ended.${why}`) || text('ended.'), buttons: [secondary('close', closeNote)] };
+	emit('ended', { why });
+	began?.reject(failure('ended'));
+	began = null;
+	render();
+};
+
+/** The stream is over: a close code, or a code of the API. */
+const over = quiet((code, reason) => {
+	if (code === 1000) return ended(reason);
+	if (code === 4409) {
+		spare = leave();
+		setState('off');
+		otherTab(...reason === 'otherTab' ? ['other.head', 'other.text'] : ['moved.head', 'moved.text'], takeOver);
+		began?.reject(failure('otherTab'));
+		began = null;
+		return;
+	}
+	spare = leave();
+	token = '';
+	setState('ended');
+	const codes = { 4401: reason, 4403: reason === 'removed' ? reason : 'not.authorized', 4404: 'not.found', 4410: 'cobrowse.session.ended' };
+	fail(codes[code] ?? (typeof code === 'string' ? code : ''));
+	began?.reject(failure(codes[code] ?? `${code}`));
+	began = null;
+});
+
+const receive = (f) => {
+	switch (f.t) {
+		case 'welcome': welcome(f); break;
+		case 'state':
+			serverState = f.state;
+			if (f.state === 'ended') return ended(f.why);
+			break;
+		case 'peers':
+			peers = f.list;
+			for (const p of others()) if (!p.connected) pointers.gone(p.id);
+			asks = asks.filter((a) => peers.some((p) => p.id === a.from && p.connected));
+			emit('peers', peers);
+			break;
+		case 'grants':
+			grants = f.list;
+			emit('grants', inForce());
+			// Those that end by themselves leave the panel, too.
+			for (const g of grants) if (g.expiresAt) setTimeout(render, Math.max(0, Date.parse(g.expiresAt) - Date.now() - skew) + 50);
+			break;
+		case 'ask':
+			asks = [...asks.filter((a) => a.from !== f.from || a.kind !== f.kind), f];
+			break;
+		case 'ctl': control(f); return;
+		case 'ptr': pointers.ptr(f); return;
+		case 'draw': pointers.draw(f); return;
+		case 'err': emit('error', { code: f.code }); return;
+		default: return; // of a later version of the protocol
+	}
+	const seen = others().some((p) => p.connected);
+	setState(pausedFor ? 'paused' : serverState === 'live' || seen ? 'live' : 'waiting');
+	render();
+};
+
+const welcome = (f) => {
+	token = '';
+	take = lost = false;
+	Object.assign(kept, { participant: f.participant, secret: f.resume?.token ?? kept.secret });
+	serverState = f.state;
+	skew = Date.parse(f.now) - Date.now() || 0;
+	stream.send({ t: 'consent', kind: 'sharing', ok: true, text: kept.agreed });
+	if (!recorder) {
+		try {
+			if (f.rules) usePolicy(f.rules);
+		} catch {
+			over('rules', '');
+			return;
+		}
+		recorder = makeRecorder({
+			policy, limits: f.limits,
+			send(frame) {
+				// A private page that came without a load is noticed before its content leaves.
+				look();
+				if (!pausedFor) stream.events(frame);
+				if (frame.k === 'full' && tooLarge) {
+					tooLarge = false;
+					render();
+				}
+			},
+			onError: quiet(({ code }) => {
+				if (code !== 'too_large') return over('', '');
+				tooLarge = true;
+				render();
+			}),
+		});
+		emit('session', { sessionId: kept.session, sessionToken: kept.number });
+	}
+	toldPage = '';
+	secretFocus = 0;
+	pausedFor = '';
+	if (f.state === 'paused' && !whyPaused()) stream.send({ t: 'pause', on: false, why: 'page' });
+	look();
+	stream.send({ t: 'vis', hidden: document.hidden });
+	onFocus();
+	// The stream knows the epoch when this task is done.
+	queueMicrotask(quiet(() => {
+		kept.epoch = stream.epoch();
+		save(kept);
+		recorder.start();
+	}));
+	began?.resolve();
+	began = null;
+};
+
+const whyPaused = () => (kept.paused ? 'customer' : policy.paused(location.href) ? 'page' : '');
+
+/** Looks where the customer is: pauses, goes on, and tells the page. */
+const look = () => {
+	if (!kept || !recorder || lost) return;
+	const why = whyPaused();
+	if (why !== pausedFor) {
+		const was = pausedFor;
+		pausedFor = why;
+		if (why) {
+			recorder.pause();
+			stream.send({ t: 'pause', on: true, why });
+			pointers.clear();
+			asks = [];
+		} else {
+			stream.send({ t: 'pause', on: false, why: was });
+			recorder.resume();
+		}
+		setState(why ? 'paused' : others().some((p) => p.connected) ? 'live' : 'waiting');
+		render();
+	}
+	const title = document.querySelector('title');
+	const page = why ? { t: 'page', url: '', title: '' } : {
+		t: 'page', url: location.origin + location.pathname,
+		title: title && !policy.isTextHidden(title) ? document.title.slice(0, 200) : '',
+	};
+	const told = JSON.stringify(page);
+	if (told !== toldPage && stream.send(page)) {
+		if (JSON.parse(toldPage || '{}').url !== page.url) tooLarge && recorder.full();
+		toldPage = told;
+	}
+};
+
+/** Tells that the customer is in a private field, or has left it; never which or what. */
+const onFocus = () => {
+	if (!kept || !recorder || pausedFor) return;
+	const el = focused();
+	const id = el && el !== document.body && policy.isPrivate(el) && !el.matches('.rr-block') ? recorder.getId(el) : 0;
+	const now = id > 0 ? id : 0;
+	if (now === secretFocus) return;
+	stream.send({ t: 'focus', e: stream.epoch(), id: now || secretFocus, masked: !!now });
+	secretFocus = now;
+};
+
+// --- Permissions ------------------------------------------------------------
+
+const answer = (ok) => {
+	const { n, kind, from } = asks.shift();
+	stream.send({ t: 'consent', kind, ok, to: from, n, text: settings.consent.version });
+	render();
+};
+
+/** Takes every permission back, at once and without waiting for the server. */
+const takeBack = () => {
+	grants = [];
+	stream.send({ t: 'revoke' });
+	emit('grants', []);
+	render();
+};
+
+const run = makeControl({
+	epoch: () => stream.epoch(), getNode: (id) => recorder.getNode(id), policy: () => policy, rules: () => rules, granted,
+});
+const control = (f) => {
+	if (!recorder) return;
+	const { ok, why, path, then } = run(f);
+	stream.send({ t: 'done', to: f.from, n: f.n, ok, ...why ? { why } : {}, path });
+	emit('action', { from: f.from, kind: f.k, ok, why, path });
+	// The answer is on its way before the page goes.
+	if (then) setTimeout(quiet(then), 50);
+};
+
+// --- What the customer does -------------------------------------------------
+
+const pause = () => {
+	if (!kept) return;
+	save(Object.assign(kept, { paused: true }));
+	look();
+};
+const resume = () => {
+	if (!kept) return;
+	save(Object.assign(kept, { paused: false }));
+	look();
+};
+const stop = () => {
+	answerConsent?.(false);
+	if (!kept) return;
+	stream.send({ t: 'end' });
+	// The server says so, too; but nothing more leaves the page from here on.
+	ended('');
+};
+
+const here = () => kept && stream && { session: kept.session };
+const tabs = makeTabs((question) => {
+	if (question === 'shared') return here();
+	if (question !== 'give' || !here()) return undefined;
+	const given = leave();
+	spare = given;
+	setState('off');
+	otherTab('moved.head', 'moved.text', takeOver);
+	return given;
+});
+
+/** Shares this tab instead of the other one, which hands over what it has. */
+const takeOver = quiet(async () => {
+	const from = await tabs.ask('give') || spare;
+	if (!from) return closeNote();
+	await prepare();
+	take = true;
+	from.tab = newID();
+	tabs.claim(from.tab);
+	return reconnect(from);
+});
+
+let offered = ''; // session about which this tab was asked
+/** Asks whether the shared tab is to be this one, which has come to the front. */
+const offer = quiet(async () => {
+	if (kept || starting || note || document.hidden) return;
+	const other = await tabs.ask('shared');
+	if (!other || kept || starting || offered === other.session) return;
+	await prepare();
+	offered = other.session;
+	otherTab('other.head', 'other.text', takeOver);
+});
+
+listen(window, 'pointerdown pointermove wheel keydown', (event) => {
+	if (!event.isTrusted || !kept || Date.now() - lastAct < actEvery) return;
+	lastAct = Date.now();
+	stream.send({ t: 'act' });
+});
+listen(window, 'keydown', (event) => {
+	if (event.isTrusted && event.key === 'Escape' && kept && inForce().some((g) => g.kind === 'control')) takeBack();
+});
+listen(window, 'focusin focusout', () => queueMicrotask(quiet(onFocus)));
+listen(window, 'popstate hashchange', look);
+listen(window, 'online', () => stream?.hurry());
+listen(window, 'pageshow', (event) => {
+	if (!event.persisted || !kept) return;
+	// Another page of this tab may have gone on with the session.
+	const newest = load();
+	if (!newest) {
+		ended('');
+		return;
+	}
+	Object.assign(kept, newest);
+	stream.connect();
+});
+listen(document, 'visibilitychange', () => {
+	if (kept) stream.send({ t: 'vis', hidden: document.hidden });
+	else if (options.deployment) return offer();
+	return undefined;
+});
+reportPointer(
+	(ptr) => stream.send(ptr), (el) => recorder.getId(el),
+	(el) => !kept || !recorder || !!pausedFor || policy.isPrivate(el),
+);
+setInterval(quiet(() => {
+	widget?.keep();
+	look();
+	if (!pointers) return;
+	const shown = kept && recorder && !lost && !pausedFor;
+	pointers.locks(shown ? [...document.querySelectorAll('input,textarea,select,[data-cb-mask]')].filter((el) => el.matches('input,textarea,select') && policy.isPrivate(el)) : []);
+}), lookEvery);
+
+// --- The global -------------------------------------------------------------
+
+const api = {
+	version,
+	get state() { return state; },
+	/** Asks the customer and starts a session. @param {{name?: string}} [how] @returns {Promise<{sessionId: string, sessionToken?: string}>} */
+	start,
+	stop: quiet(stop),
+	pause: quiet(pause),
+	resume: quiet(resume),
+	/** @param {'state'|'session'|'peers'|'grants'|'ended'|'error'|'action'} event @param {(detail: any) => void} fn */
+	on(event, fn) {
+		(handlers[event] ??= []).push(fn);
+		return api;
+	},
+	off(event, fn) {
+		handlers[event] = (handlers[event] ?? []).filter((f) => f !== fn);
+		return api;
+	},
+	/** @param {Options} more */
+	configure(more) {
+		Object.assign(options, more);
+		boot();
+		return api;
+	},
+	/** Lists every field and attribute of the page with the rule that shows or hides it. @param {Element} [container] where to show it; else the console */
+	async lint(container) {
+		await prepare();
+		const [lint, renderLint] = await new Promise((resolve, reject) => {
+			api.__lint = (...parts) => resolve(parts);
+			const element = document.createElement('script');
+			const url = `${options.base}/cobrowse/js/cobridge-lint.js`;
+			element.src = window.trustedTypes ? trustedTypes.createPolicy('cobridge-lint', { createScriptURL: () => url }).createScriptURL('') : url;
+			element.onerror = reject;
+			document.head.append(element);
+		});
+		const rows = lint(document, policy);
+		if (container) renderLint(rows, container);
+		else console.table(rows);
+		return rows;
+	},
+};
+
+let booted = false;
+const boot = quiet(async () => {
+	if (booted || !options.deployment || !options.base) return;
+	booted = true;
+	if (token) {
+		await start();
+		return;
+	}
+	const before = load();
+	if (before) {
+		if (await tabs.claim(before.tab)) return await goOn(before);
+		// A copy of the tab that is shared: window.open has copied what it keeps.
+		spare = before;
+		save(null);
+	}
+	if (options.button !== 'none' || spare) {
+		await prepare();
+		render();
+	}
+	await offer();
+});
+
+if (!window.Cobridge) {
+	window.Cobridge = api;
+	const found = /[#&]cobridge=([^&]*)/.exec(location.hash);
+	if (found) {
+		token = decodeURIComponent(found[1]);
+		const rest = location.hash.replace(found[0], '').replace(/^&/, '#');
+		history.replaceState(history.state, '', location.pathname + location.search + rest);
+	}
+	boot();
+}
