@@ -7,8 +7,7 @@ import { test } from 'node:test';
 import { differences, same, see } from './mirror.mjs';
 import { picture, until } from './people.mjs';
 import { pair, stage } from './stage.mjs';
-import { ask, click, viewerNames } from './viewer.mjs';
-import { names } from './widget.mjs';
+import { ask, click } from './viewer.mjs';
 
 const strict = (/** @type {string} */ service) => [
 	"default-src 'none'", `script-src 'self' ${service}`, "style-src 'self'", "img-src 'self'",
@@ -20,7 +19,7 @@ const set = stage();
 test('a React page, filled in by the agent', async () => {
 	const { customer, agent } = await pair(set, '/react.html');
 	await same(customer.page, agent.page);
-	await ask(agent, viewerNames.askControl, customer, names.allow);
+	await ask(agent, 'control', customer);
 
 	await click(agent.page, '#label');
 	await agent.page.keyboard.type('garden', { delay: 30 });
@@ -58,7 +57,7 @@ test('shadow roots, a frame, a canvas, styles made by script', async () => {
 	await until(() => color(agent.page), ([r, , b]) => r < 40 && b > 200, 'the new colour of the canvas');
 	await until(() => inside(agent.page, () => getComputedStyle(/** @type {Element} */ (window.picture.querySelector('#styled'))).color), (c) => c === 'rgb(4, 5, 6)', 'the new rule');
 
-	await ask(agent, viewerNames.askControl, customer, names.allow);
+	await ask(agent, 'control', customer);
 	await click(agent.page, 'price-tag', 'button');
 	await until(() => customer.page.locator('price-tag').first().getAttribute('amount'), (amount) => amount === '11', 'a click inside the shadow root');
 	await click(agent.page, 'price-tag', 'input');
@@ -80,7 +79,7 @@ test('a page with a strict policy and Trusted Types', async () => {
 	set.site.page('/strict/', html, { 'content-security-policy': policy });
 	const { customer, agent } = await pair(set, '/strict/');
 	await same(customer.page, agent.page);
-	await ask(agent, viewerNames.askControl, customer, names.allow);
+	await ask(agent, 'control', customer);
 	await click(agent.page, '#remark');
 	await agent.page.keyboard.type('strictly', { delay: 30 });
 	await until(() => customer.page.locator('#remark').inputValue(), (value) => value === 'strictly', 'the text');
@@ -119,7 +118,7 @@ test('the comparison finds what differs', async () => {
  */
 async function inside(viewer, run) {
 	await viewer.evaluate(() => {
-		/** @type {any} */ (window).picture = /** @type {HTMLIFrameElement} */ (document.querySelector('.replayer-wrapper iframe')).contentDocument;
+		/** @type {any} */ (window).picture = /** @type {HTMLIFrameElement} */ (document.querySelector('.slot:last-child .replayer-wrapper iframe')).contentDocument;
 	});
 	return viewer.evaluate(run);
 }
@@ -127,7 +126,7 @@ async function inside(viewer, run) {
 /** The colour in the middle of the canvas as the viewer sees it. @param {import('playwright-core').Page} viewer */
 async function color(viewer) {
 	return viewer.evaluate(async () => {
-		const frame = /** @type {HTMLIFrameElement} */ (document.querySelector('.replayer-wrapper iframe'));
+		const frame = /** @type {HTMLIFrameElement} */ (document.querySelector('.slot:last-child .replayer-wrapper iframe'));
 		const shown = /** @type {HTMLImageElement} */ (/** @type {Document} */ (frame.contentDocument).querySelector('img#chart'));
 		await shown.decode();
 		const canvas = document.createElement('canvas');

@@ -144,7 +144,7 @@ test('a hostile page does nothing in the viewer and asks nobody', async () => {
 	const snapshot = trap(url);
 	const body = /** @type {any} */ (snapshot.childNodes[1]).childNodes[1];
 	await send(sharer, [meta('javascript:top.pwned="meta"'), { type: 2, data: { node: snapshot, initialOffset: { top: 0, left: 0 } }, timestamp: 1 }], 'full');
-	const frame = () => viewer.page.evaluate(() => /** @type {HTMLIFrameElement | null} */ (document.querySelector('.replayer-wrapper iframe'))?.contentDocument?.body?.innerText ?? '');
+	const frame = () => viewer.page.evaluate(() => /** @type {HTMLIFrameElement | null} */ (document.querySelector('.slot:last-child .replayer-wrapper iframe'))?.contentDocument?.body?.innerText ?? '');
 	await until(frame, (text) => text.includes('I am shown'), 'the harmless part');
 	viewer.context.on('page', () => popups++);
 	const address = viewer.page.url();

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { same, see } from './mirror.mjs';
 import { patience, picture, until } from './people.mjs';
 import { pair, reaches, stage } from './stage.mjs';
-import { names, Widget } from './widget.mjs';
+import { Widget } from './widget.mjs';
 
 const set = stage({ rules: { pauseCriteria: [{ urlFragment: '/payment/', condition: 'Includes' }] } });
 
@@ -104,7 +104,7 @@ test('two tabs: one shares, the other can take over', async () => {
 	await same(customer.page, agent.page);
 
 	await second.bringToFront();
-	await new Widget(second).press(names.here);
+	await new Widget(second).press('here');
 	await until(() => second.evaluate(() => /** @type {any} */ (window).Cobridge.state), (now) => now === 'live', 'the second tab sharing');
 	assert.ok((await same(second, agent.page)).text.includes('19.50'));
 	await second.locator('#pieces').fill('3');

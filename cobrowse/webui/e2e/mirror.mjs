@@ -13,6 +13,7 @@ export const mask = '••••••••';
  * @property {string} type
  * @property {string} value
  * @property {boolean} checked
+ * @property {number} index of the chosen option
  * @property {boolean} shown the value belongs on the wire
  *
  * @typedef {object} Look
@@ -23,13 +24,14 @@ export const mask = '••••••••';
  */
 
 /**
- * Runs in the page. Open shadow roots and frames of the same origin belong to it; what is blocked is an empty box.
- * @param {{viewer: boolean, shown: string, blocked: string}} options
+ * Runs in the page. Open shadow roots and frames of the same origin belong to it; what is blocked is an empty box, and
+ * a hidden text reads the same whatever it is.
+ * @param {{viewer: boolean, shown: string, blocked: string, masked: string, mask: string}} options
  * @returns {Look | undefined}
  */
-function look({ viewer, shown, blocked }) {
+function look({ viewer, shown, blocked, masked, mask }) {
 	/** @type {Document | null | undefined} */
-	const start = viewer ? /** @type {HTMLIFrameElement | null} */ (document.querySelector('.replayer-wrapper iframe'))?.contentDocument : document;
+	const start = viewer ? /** @type {HTMLIFrameElement | null} */ (document.querySelector('.slot:last-child .replayer-wrapper iframe'))?.contentDocument : document;
 	if (!start?.body) {
 		return undefined;
 	}
@@ -41,7 +43,8 @@ function look({ viewer, shown, blocked }) {
 		if (node.nodeType === Node.TEXT_NODE) {
 			const parent = /** @type {Element | null} */ (node.parentElement ?? /** @type {any} */ (node.parentNode)?.host);
 			if (parent && /\S/.test(node.nodeValue ?? '') && parent.checkVisibility({ visibilityProperty: true })) {
-				found.text.push(.../** @type {string} */ (node.nodeValue).trim().split(/\s+/));
+				const text = !viewer && parent.closest(masked) ? mask : /** @type {string} */ (node.nodeValue);
+				found.text.push(...text.trim().split(/\s+/));
 			}
 			return;
 		}
@@ -61,7 +64,7 @@ function look({ viewer, shown, blocked }) {
 			return;
 		}
 		if (['input', 'textarea', 'select'].includes(tag)) {
-			found.fields.push({ tag, type: element.getAttribute('type') ?? '', value: element.value, checked: element.checked === true, shown: element.matches(shown) });
+			found.fields.push({ tag, type: element.getAttribute('type') ?? '', value: element.value, checked: element.checked === true, index: element.selectedIndex ?? -1, shown: element.matches(shown) });
 			return;
 		}
 		element.childNodes.forEach(walk);
@@ -84,10 +87,10 @@ function look({ viewer, shown, blocked }) {
 /**
  * What a page, or the replay frame of a viewer's page, shows.
  * @param {import('playwright-core').Page} page
- * @param {{viewer?: boolean, shown?: string, blocked?: string}} [options] selectors
+ * @param {{viewer?: boolean, shown?: string, blocked?: string, masked?: string}} [options] selectors
  */
-export async function see(page, { viewer = false, shown = '[data-cb-show]', blocked = '.rr-block, [data-cb-block]' } = {}) {
-	return page.evaluate(look, { viewer, shown, blocked });
+export async function see(page, { viewer = false, shown = '[data-cb-show]', blocked = '.rr-block, [data-cb-block]', masked = '[data-cb-mask], [contenteditable]' } = {}) {
+	return page.evaluate(look, { viewer, shown, blocked, masked, mask });
 }
 
 /**
@@ -122,26 +125,34 @@ export function differences(customer, viewer) {
 		if (want.checked !== got.checked) {
 			found.push(`${name} is ${got.checked ? '' : 'not '}checked for the viewer`);
 		}
+		if (want.shown && want.index !== got.index) {
+			found.push(`${name} has chosen ${got.index} for the viewer, ${want.index} for the customer`);
+		}
 		if (want.tag === 'select' || ['checkbox', 'radio', 'submit', 'button', 'reset', 'image', 'file', 'hidden'].includes(want.type)) {
 			return; // their values stay at home, and nobody sees them
 		}
-		if (want.shown ? got.value !== want.value : !hidden(want.value, got.value)) {
+		if (want.shown ? got.value !== want.value : !hidden(want, got.value)) {
 			found.push(`${name} is “${got.value}” for the viewer, “${want.value}” for the customer, ${want.shown ? 'shown' : 'hidden'}`);
 		}
 	});
 	return found;
 }
 
-/** Whether got is what a viewer may see of a hidden value. @param {string} value @param {string} got */
-function hidden(value, got) {
-	return got === (value === '' ? '' : mask);
+/**
+ * Whether got is what a viewer may see of a hidden field. A field for numbers or dates cannot show dots.
+ * @param {Field} field
+ * @param {string} got
+ */
+function hidden(field, got) {
+	const texts = ['', 'text', 'search', 'tel', 'url', 'email', 'password'];
+	return texts.includes(field.type) || field.tag === 'textarea' ? got === (field.value === '' ? '' : mask) : got === '' || got !== field.value;
 }
 
 /**
  * Waits until the viewer sees what the customer sees.
  * @param {import('playwright-core').Page} customer
  * @param {import('playwright-core').Page} viewer
- * @param {{shown?: string, blocked?: string, limit?: number}} [options]
+ * @param {{shown?: string, blocked?: string, masked?: string, limit?: number}} [options]
  * @returns {Promise<Look>} of the customer's page
  */
 export async function same(customer, viewer, { limit = patience, ...options } = {}) {
@@ -154,7 +165,18 @@ export async function same(customer, viewer, { limit = patience, ...options } = 
 	return /** @type {Look} */ (last);
 }
 
-/** How often the viewer has built its picture anew. @param {import('playwright-core').Page} viewer */
-export async function rebuilds(viewer) {
-	return Number(await viewer.evaluate(() => document.documentElement.dataset.rebuilds ?? Number.NaN));
+/** Marks the picture as it is built now. @param {import('playwright-core').Page} viewer */
+export async function mark(viewer) {
+	await viewer.evaluate(() => {
+		const frame = /** @type {HTMLIFrameElement} */ (document.querySelector('.slot:last-child .replayer-wrapper iframe'));
+		/** @type {any} */ (frame.contentDocument?.documentElement).marked = true;
+	});
+}
+
+/** Whether the picture still is the one that was marked: one that is built anew has no mark. @param {import('playwright-core').Page} viewer */
+export async function unbroken(viewer) {
+	return viewer.evaluate(() => {
+		const frame = /** @type {HTMLIFrameElement} */ (document.querySelector('.slot:last-child .replayer-wrapper iframe'));
+		return /** @type {any} */ (frame.contentDocument?.documentElement).marked === true;
+	});
 }

@@ -6,7 +6,6 @@ import { after, before } from 'node:test';
 import { launch, patience, person, until } from './people.mjs';
 import { startService } from './service.mjs';
 import { Site } from './site.mjs';
-import { names } from './widget.mjs';
 
 /**
  * @typedef {object} Stage
@@ -66,7 +65,7 @@ export async function agree(customer) {
 	await customer.page.evaluate(() => {
 		/** @type {any} */ (window).starting = /** @type {any} */ (window).Cobridge.start({ name: 'Kim Customer' });
 	});
-	await customer.widget.press(names.agree);
+	await customer.widget.press('allow');
 	return customer.page.evaluate(() => /** @type {any} */ (window).starting);
 }
 

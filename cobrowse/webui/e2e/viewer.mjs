@@ -10,7 +10,7 @@ import { patience, until } from './people.mjs';
  */
 export async function point(viewer, ...selectors) {
 	return until(() => viewer.evaluate((path) => {
-		const frame = /** @type {HTMLIFrameElement | null} */ (document.querySelector('.replayer-wrapper iframe'));
+		const frame = /** @type {HTMLIFrameElement | null} */ (document.querySelector('.slot:last-child .replayer-wrapper iframe'));
 		/** @type {any} */
 		let root = frame?.contentDocument;
 		let [dx, dy] = [0, 0];
@@ -43,15 +43,24 @@ export async function click(viewer, ...selectors) {
 	await viewer.mouse.click(at.x, at.y);
 }
 
-/** The viewer asks for something and the customer allows it. @param {import('./people.mjs').Person} viewer @param {RegExp} what @param {import('./people.mjs').Person} customer @param {RegExp} allow */
-export async function ask(viewer, what, customer, allow) {
-	await viewer.page.getByRole('button', { name: what }).click({ timeout: patience });
-	await customer.widget.press(allow);
+/**
+ * The viewer asks, the customer allows it, and the viewer is told.
+ * @param {import('./people.mjs').Person} viewer
+ * @param {'control' | 'draw' | 'navigate'} kind
+ * @param {import('./people.mjs').Person} customer
+ */
+export async function ask(viewer, kind, customer) {
+	await viewer.page.locator(`#ask-${kind}`).click();
+	await customer.widget.press('allow');
+	await granted(viewer, kind);
 }
 
-/** Names of what a viewer presses, in English. */
-export const viewerNames = {
-	askControl: /control/i,
-	askNavigate: /navigat/i,
-	askDraw: /draw/i,
-};
+/** Waits until the viewer has been granted something. @param {import('./people.mjs').Person} viewer @param {'control' | 'draw' | 'navigate'} kind */
+export async function granted(viewer, kind) {
+	await viewer.page.locator(`li[data-kind=${kind}][data-state=granted]`).waitFor();
+}
+
+/** Waits for a screen of the viewer: waiting, live, reconnecting, ended … @param {import('./people.mjs').Person} viewer @param {string} name */
+export async function screen(viewer, name) {
+	await viewer.page.locator(`body[data-screen=${name}]`).waitFor();
+}

@@ -146,13 +146,3 @@ function nameOf(node) {
 	walk(node);
 	return texts.join(' ').replaceAll(/\s+/g, ' ').trim();
 }
-
-/** Names of what a customer presses, in English. */
-export const names = {
-	start: /^share/i,
-	agree: /^(share|agree|start|allow)/i,
-	allow: /^allow/i,
-	decline: /^(decline|no)/i,
-	stop: /^(end|stop)/i,
-	here: /this tab|here/i,
-};
