@@ -44,7 +44,7 @@ const (
 	classControl class = iota // never dropped
 	classLatest               // replaced by the next one of its key
 	classPicture              // dropped when the viewer loses its picture
-	classRebuild              // the same, but a new picture is not held against the bound
+	classRebuild              // a new picture: not held against the bound
 )
 
 // load is what waits.
@@ -162,7 +162,7 @@ func (q *Queue) putPicture(f *Frame) bool {
 func (q *Queue) rebuild(intro *Frame, picture []*Frame) (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	dropped = q.drop()
+	dropped = q.drop(false)
 	q.items = slices.Grow(q.items, 1+len(picture))
 	q.push(item{frame: intro, class: classRebuild})
 	for _, f := range picture {
@@ -171,18 +171,20 @@ func (q *Queue) rebuild(intro *Frame, picture []*Frame) (dropped int) {
 	return dropped
 }
 
-// dropPicture drops what waits of the picture and returns how many ev frames that were.
-func (q *Queue) dropPicture() int {
+// dropPicture drops what waits of the picture and returns how many ev frames that
+// were. A new picture that was not taken yet can be spared: else one who is given it
+// amid many frames would never see any.
+func (q *Queue) dropPicture(spareNew bool) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.drop()
+	return q.drop(spareNew)
 }
 
 // drop is dropPicture with mu held.
-func (q *Queue) drop() int {
+func (q *Queue) drop(spareNew bool) int {
 	dropped := 0
 	q.items = slices.DeleteFunc(q.items, func(it item) bool {
-		if it.class != classPicture && it.class != classRebuild {
+		if it.class != classPicture && (it.class != classRebuild || spareNew) {
 			return false
 		}
 		if it.frame.kind == kindEv {

@@ -43,11 +43,12 @@ func (l loss) own() bool { return l == lossAsked || l == lossSlow }
 // patient tells whether the viewer must first have written what it was given.
 func (l loss) patient() bool { return l > lossBroken }
 
-// lose takes the picture from a viewer, with what waits of it. mu is held, as in all
-// below.
+// lose takes the picture from a viewer, with what waits of it. One that is slow
+// still gets a new picture that waits: it is the next thing it will show. mu is
+// held, as in all below.
 func (r *Room) lose(v *viewer, why loss) {
 	v.loss = max(v.loss, why)
-	r.stats.Dropped += uint64(v.queue.dropPicture()) //nolint:gosec // a count
+	r.stats.Dropped += uint64(v.queue.dropPicture(why == lossSlow)) //nolint:gosec // a count
 }
 
 // settle gives all viewers a new picture that have none and can take one.
