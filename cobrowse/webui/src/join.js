@@ -1,14 +1,14 @@
 // The join page: redeems the join token, opens the stream, and shows what the
-// stream says. Everything that came from elsewhere is written as text, never as
-// markup. docs/protocol.md describes the frames and close codes.
+// stream says; to viewers, the sharer's page as well (viewer/view.js). Everything
+// that came from elsewhere is written as text, never as markup. docs/protocol.md
+// describes the frames and close codes.
 
-const setup = JSON.parse(document.getElementById('setup').textContent);
-const $ = (id) => document.getElementById(id);
-const text = (key) => setup.texts[key] ?? '';
+import { $, say, setup, text, write } from './viewer/page.js';
+import { showPeers, showTime } from './viewer/panel.js';
+import { makeView } from './viewer/view.js';
 
 const actEvery = 10_000; // ms between two reports of input
 const backoff = { first: 250, most: 10_000 }; // ms
-const soonAt = 60; // seconds left when the time-out is announced
 
 // Base of all paths: the page may lie behind a gateway's prefix.
 const base = location.pathname.replace(/\/cobrowse\/join\/?$/, '');
@@ -29,11 +29,13 @@ const state = {
 	attempt: 0,
 	retry: 0, // timer
 	lastAct: 0,
-	spokenSoon: false,
 };
 
 /** @type {WebSocket | null} */
 let socket = null;
+
+/** @type {ReturnType<typeof makeView> | null} of a viewer */
+let view = null;
 
 // --- What is kept between reloads -------------------------------------------
 
@@ -65,7 +67,7 @@ const secretKey = () => `cobridge.resume.${state.session}.${state.participant}`;
 // --- What is shown ----------------------------------------------------------
 
 // pills are the screens whose pill has another name than the screen.
-const pills = { full: 'refused', busy: 'refused', warning: 'refused', lost: 'reconnecting' };
+const pills = { full: 'refused', busy: 'refused', warning: 'refused', lost: 'reconnecting', sharerLost: 'reconnecting' };
 
 /**
  * Shows a screen. With focus, readers are led to its headline.
@@ -84,19 +86,16 @@ function show(s) {
 	if (s.focus) $('headline').focus();
 }
 
-/** Writes text where it differs, so that screen readers hear it once; hides what is empty. */
-function write(id, value) {
-	const element = $(id);
-	if (element.textContent !== value) element.textContent = value;
-	if (id === 'next' || id === 'again' || id === 'note') element.hidden = value === '';
-}
-
 function showState() {
 	if (state.phase === 'live') {
 		show({ screen: 'live', text: text(state.sharer ? 'live.sharer' : 'live.viewer') });
+	} else if (state.phase === 'paused' || state.phase === 'reconnecting') {
+		const screen = state.phase === 'paused' ? 'paused' : 'sharerLost';
+		show({ screen, head: text(`${screen}.head`), text: text(`${screen}.text`) });
 	} else {
 		show({ screen: 'waiting' });
 	}
+	view?.trouble('');
 	write('note', '');
 	$('panel').hidden = false;
 	write('timeHint', text(state.phase === 'live' ? 'time.live' : 'time.waiting'));
@@ -111,6 +110,7 @@ function finish(s) {
 	socket?.close();
 	socket = null;
 	if ($('confirm').open) $('confirm').close();
+	view?.close();
 	$('panel').hidden = true;
 	$('page').hidden = true;
 	write('note', '');
@@ -132,53 +132,11 @@ function refuse(code) {
 	});
 }
 
-function initial(name) {
-	return ([...name.trim()][0] ?? '?').toLocaleUpperCase();
-}
-
-function element(name, className, content) {
-	const e = document.createElement(name);
-	e.className = className;
-	e.textContent = content;
-	return e;
-}
-
-function showPeers(list) {
-	$('peers').replaceChildren(...list.map((peer) => {
-		const role = text(`role.${peer.role}`) || peer.role;
-		const name = peer.name || role;
-		const item = element('li', peer.connected ? 'here' : '', '');
-		const face = element('span', 'face', initial(name));
-		face.setAttribute('aria-hidden', 'true');
-		const presence = peer.connected ? 'connected' : peer.state === 'joined' ? 'away' : peer.state;
-		const you = peer.id === state.participant ? ` (${text('peers.you')})` : '';
-		const about = [role, text(`peer.${presence}`)].filter((part, i) => part && (i > 0 || part !== name)).join(' · ');
-		item.append(face, element('span', 'name', name + you), element('span', 'about', about));
-		return item;
-	}));
-	if (list.length === 0) $('peers').append(element('li', 'about', text('peers.none')));
-}
-
 function showPage(frame) {
 	$('page').hidden = !frame.url;
 	write('pageTitle', frame.title ?? '');
 	write('pageURL', frame.url ?? '');
-}
-
-function showTime() {
-	$('time').hidden = !state.deadline;
-	if (!state.deadline || state.over) return;
-	const left = Math.max(0, Math.ceil((state.deadline - (Date.now() + state.skew)) / 1000));
-	const two = (n) => String(n).padStart(2, '0');
-	const hours = Math.floor(left / 3600);
-	const minutes = Math.floor(left / 60) % 60;
-	write('timer', hours ? `${hours}:${two(minutes)}:${two(left % 60)}` : `${minutes}:${two(left % 60)}`);
-	const soon = left <= soonAt;
-	$('timer').classList.toggle('soon', soon);
-	if (soon !== state.spokenSoon) {
-		state.spokenSoon = soon;
-		write('spoken', soon ? text('time.soon') : '');
-	}
+	view?.page(frame);
 }
 
 // --- Coming in --------------------------------------------------------------
@@ -225,6 +183,12 @@ async function redeem() {
 	state.participant = body.participantId;
 	replaceAddress();
 	if (body.resume) storage.set(secretKey(), body.resume);
+	else if (setup.session !== body.sessionId) {
+		// The page came without the token, and so without the policy of this session,
+		// which names where the pictures of the sharer's page may come from.
+		location.replace(location.href);
+		return undefined;
+	}
 	state.attempt = 0;
 	state.lostAt = 0;
 	return connect();
@@ -290,6 +254,7 @@ function showTrouble() {
 	document.body.dataset.screen = screen;
 	write('pill', text(`state.${screen}`));
 	write('note', text(`${screen}.note`));
+	view?.trouble(offline ? 'offline' : 'reconnecting');
 	$('exit').disabled = true;
 }
 
@@ -344,24 +309,30 @@ function receive(data) {
 			state.attempt = 0;
 			state.lostAt = 0;
 			if (state.sharer && frame.resume) storage.set(secretKey(), frame.resume.token);
+			if (!state.sharer) {
+				view ??= makeView(send, showState);
+				view.welcome(frame);
+			}
 			setState(frame);
 			break;
 		case 'state':
 			setState(frame);
 			break;
 		case 'peers':
-			showPeers(frame.list);
+			if (view) view.peers(frame.list);
+			else showPeers(frame.list, state.participant, () => []);
 			break;
 		case 'page':
 			showPage(frame);
 			break;
 		case 'err':
 			if (!frame.fatal) {
-				write('spoken', text('failed.head'));
+				say(text('failed.head'));
 				$('exit').disabled = false;
 			}
 			break;
-		default: // of a later version of the protocol
+		default: // the picture, or of a later version of the protocol
+			view?.receive(frame);
 	}
 }
 
@@ -372,8 +343,13 @@ function setState(frame) {
 	}
 	state.phase = frame.state;
 	state.deadline = frame.deadline ? Date.parse(frame.deadline) : 0;
+	view?.state(frame);
 	showState();
-	showTime();
+	tick();
+}
+
+function tick() {
+	if (!state.over) showTime(state.deadline, Date.now() + state.skew);
 }
 
 // --- What people do ---------------------------------------------------------
@@ -416,8 +392,11 @@ function hurry() {
 }
 addEventListener('online', hurry);
 addEventListener('offline', showTrouble);
-document.addEventListener('visibilitychange', hurry);
-setInterval(showTime, 500);
+document.addEventListener('visibilitychange', () => {
+	view?.visible(!document.hidden);
+	hurry();
+});
+setInterval(tick, 500);
 
 readAddress();
 start();

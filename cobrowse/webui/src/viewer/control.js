@@ -75,15 +75,13 @@ export function makeControl({ replay, stage, grants, ink, send, clicked, colour 
 
 	// --- Pointer ---
 
-	function point(down) {
-		pointer = { ...pointer, down };
-		if (pointerTimer) return;
-		pointerTimer = setTimeout(() => {
+	function report() {
+		if (pointer && replay.shows()) send({ t: 'ptr', ...placeOf(replay.frame(), replay.idOf, pointer.x, pointer.y), ...(pointer.down ? { down: true } : {}) });
+	}
+	function reportSoon() {
+		pointerTimer ||= setTimeout(() => {
 			pointerTimer = 0;
-			if (!pointer || !replay.shows()) return;
-			send({ t: 'ptr', ...placeOf(replay.frame(), replay.idOf, pointer.x, pointer.y), ...(pointer.down ? { down: true } : {}) });
-			// A click between two reports is shown as one.
-			if (pointer.down && !pressed) point(false);
+			report();
 		}, pointerEvery);
 	}
 
@@ -98,14 +96,14 @@ export function makeControl({ replay, stage, grants, ink, send, clicked, colour 
 			if (!event.getCoalescedEvents?.().length) ink.move(at.x, at.y);
 		}
 		pointer = { ...at, down: pressed };
-		point(pressed);
+		reportSoon();
 	});
 	overlay.addEventListener('pointerdown', (event) => {
 		if (event.button !== 0 || event.target !== overlay) return;
 		const at = stage.pointOf(event);
 		pressed = true;
 		pointer = { ...at, down: true };
-		point(true);
+		report(); // a short click is not lost between two reports
 		if (pen && grants.mine('draw')) {
 			overlay.setPointerCapture(event.pointerId);
 			ink.begin(at.x, at.y, colour());
@@ -119,8 +117,11 @@ export function makeControl({ replay, stage, grants, ink, send, clicked, colour 
 	});
 	for (const kind of ['pointerup', 'pointercancel', 'lostpointercapture']) {
 		overlay.addEventListener(kind, () => {
-			pressed = false;
 			if (ink.drawing()) ink.end();
+			if (!pressed) return;
+			pressed = false;
+			pointer = { ...pointer, down: false };
+			reportSoon();
 		});
 	}
 
@@ -260,17 +261,13 @@ export function makeControl({ replay, stage, grants, ink, send, clicked, colour 
 	$('wipe').addEventListener('click', () => ink.takeBack());
 
 	for (const k of ['back', 'forward', 'reload']) $(k).addEventListener('click', () => actNow({ k }));
-	$('goto').addEventListener('submit', (event) => {
-		event.preventDefault();
+	const goTo = () => {
 		const url = $('address').value.trim();
 		if (url) actNow({ k: 'goto', url });
-	});
-	// Without a submit button of its own: the policy of the page forbids sending forms anyway.
+	};
+	$('go').addEventListener('click', goTo);
 	$('address').addEventListener('keydown', (event) => {
-		if (event.key !== 'Enter') return;
-		event.preventDefault();
-		const url = $('address').value.trim();
-		if (url) actNow({ k: 'goto', url });
+		if (event.key === 'Enter') goTo();
 	});
 
 	return {
