@@ -130,7 +130,7 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 		const p = policy();
 		for (const e of [el, closest(el, 'label')?.control]) {
 			if (!e) continue;
-			if (p.isBlocked(e) || k !== 'scroll' && (p.isNever(e) || p.isMasked(e))) refuse('masked');
+			if (k === 'scroll' ? p.isBlocked(e) : p.isPrivate(e)) refuse('masked');
 			if (k === 'scroll') continue;
 			if (p.isReadonly(e) || closest(e, ':disabled') || k !== 'click' && k !== 'dbl' && e.readOnly) refuse('readonly');
 			if (e.type === 'file') refuse('unsafe');

@@ -131,7 +131,7 @@ const dialog = () => {
 	if (answerConsent) {
 		return {
 			head: text('consent.head'), text: settings.consent.sharing, more: [text('consent.hidden'), text('consent.control'), text('consent.stop')],
-			no: secondary('notNow', () => answerConsent?.(false)), yes: primary('allow', () => answerConsent?.(true)),
+			no: secondary('notNow', () => answerConsent?.(false)), yes: primary('agree', () => answerConsent?.(true)),
 		};
 	}
 	const ask = asks[0];
