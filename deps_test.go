@@ -61,7 +61,7 @@ var house = map[string][]string{
 	// The service put together, by hand.
 	"bridge": {
 		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/limit", "bridge/web", "bridge/config",
-		"cobrowse", "cobrowse/webui", "conversations", "oauth", "docs", anyThirdParty,
+		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "oauth", "docs", anyThirdParty,
 	},
 
 	// The adapters.

@@ -157,13 +157,20 @@ func (a *App) mount(o Options) error {
 		BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit,
 		Checks: []api.Check{{Name: "lifecycle", Run: a.isReady}, {Name: "store", Run: a.store.Ping}},
 	}
+	if a.cfg.Demo { // before other routes: the shop's origin has its own pages alone
+		if err := p.MountDemo(a.fiber, pages.DemoConfig{
+			BaseURL: a.baseURL, ShopURL: a.cfg.DemoShopOrigin(), ShopDeployment: config.DemoShopDeploymentID, DeskDeployment: config.DemoDeskDeploymentID,
+		}); err != nil {
+			return fmt.Errorf("load pages of the demo: %w", err)
+		}
+	}
 	operations := a.fiber
 	if a.cfg.AdminListen != "" {
 		a.admin = web.NewApp(web.Config{Log: a.log, Clock: a.clock})
 		operations, deps.ProbesApart = a.admin, true
 		api.MountProbes(a.admin, deps)
 	}
-	operations.Get("/metrics", a.metrics.handler(a.store))
+	operations.Get("/metrics", a.metrics.handler(a.store, a.hub.Pictures))
 	api.Mount(a.fiber, deps)
 	a.hub.Mount(a.fiber)
 	p.Mount(a.fiber)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
 	"github.com/cobridge/cobridge/bridge/stream"
+	"github.com/cobridge/cobridge/cobrowse/relay"
 )
 
 // metrics is what /metrics shows; docs/metrics.md describes each. Labels come
@@ -29,6 +30,10 @@ type metrics struct {
 	framesIn       *prometheus.CounterVec
 	framesOut      *prometheus.CounterVec
 	panics         prometheus.Counter
+	dropped        prometheus.Counter
+	control        *prometheus.CounterVec
+	paused         prometheus.Counter
+	violations     prometheus.Counter
 }
 
 func newMetrics(version string) *metrics {
@@ -53,6 +58,10 @@ func newMetrics(version string) *metrics {
 		framesIn:       counter("cobridge_stream_frames_received_total", "Frames from clients, by kind.", "kind"),
 		framesOut:      counter("cobridge_stream_frames_sent_total", "Frames to clients, by kind.", "kind"),
 		panics:         prometheus.NewCounter(prometheus.CounterOpts{Name: "cobridge_stream_panics_total", Help: "Panics in a stream's pumps; each closed one stream."}),
+		dropped:        prometheus.NewCounter(prometheus.CounterOpts{Name: "cobridge_stream_dropped_total", Help: "Pointers, drawings and answers that went no further, for their rate or because nobody asked."}),
+		control:        counter("cobridge_stream_control_total", "Actions of viewers, by what became of them.", "result"),
+		paused:         prometheus.NewCounter(prometheus.CounterOpts{Name: "cobridge_stream_pauses_total", Help: "Times that a sharer paused."}),
+		violations:     prometheus.NewCounter(prometheus.CounterOpts{Name: "cobridge_masking_violations_total", Help: "Sessions that were ended because a private field had a value."}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "cobridge_build_info", Help: "Always 1; the version is a label.", ConstLabels: prometheus.Labels{"version": version},
@@ -61,6 +70,7 @@ func newMetrics(version string) *metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 		m.requests, m.duration, m.commits, m.changes, m.streamsOpen, m.streamsClosed, m.streamsRefused, m.framesIn, m.framesOut, m.panics,
+		m.dropped, m.control, m.paused, m.violations,
 	)
 	return m
 }
@@ -83,16 +93,31 @@ func (m *metrics) stream() stream.Metrics {
 		Refused:  func(reason string) { m.streamsRefused.WithLabelValues(reason).Inc() },
 		FrameIn:  func(kind string) { m.framesIn.WithLabelValues(kind).Inc() },
 		FrameOut: func(kind string, n int) { m.framesOut.WithLabelValues(kind).Add(float64(n)) },
+		Dropped:  m.dropped.Inc,
+		Control:  func(result string) { m.control.WithLabelValues(result).Inc() },
+		Paused:   m.paused.Inc,
+		Violated: m.violations.Inc,
 		Panicked: m.panics.Inc,
 	}
 }
 
-// handler serves the metrics, together with what the store says of itself.
-func (m *metrics) handler(store *bolt.Store) fiber.Handler {
+// handler serves the metrics, together with what the store and the relay say of themselves.
+func (m *metrics) handler(store *bolt.Store, pictures func() relay.Stats) fiber.Handler {
 	gauge := func(name, help string, value func(bolt.Stats) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(store.Stats()) })
 	}
+	relayed := func(name, help string, value func(relay.Stats) uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value(pictures())) })
+	}
 	m.registry.MustRegister(
+		relayed("cobridge_relay_frames_total", "Frames of pages that were relayed.", func(s relay.Stats) uint64 { return s.FramesIn }),
+		relayed("cobridge_relay_refused_total", "Frames of pages that were not: malformed, too large or stale.", func(s relay.Stats) uint64 { return s.Refused }),
+		relayed("cobridge_relay_deliveries_total", "Frames of pages that were queued for viewers.", func(s relay.Stats) uint64 { return s.Deliveries }),
+		relayed("cobridge_relay_dropped_total", "Frames of pages that slow or hidden viewers did not get.", func(s relay.Stats) uint64 { return s.Dropped }),
+		relayed("cobridge_relay_resyncs_total", "Pictures that viewers got anew.", func(s relay.Stats) uint64 { return s.Resyncs }),
+		relayed("cobridge_relay_needs_total", "Pictures that sharers were asked for.", func(s relay.Stats) uint64 { return s.Needs }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "cobridge_relay_viewers", Help: "Viewers of pictures."}, func() float64 { return float64(pictures().Viewers) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "cobridge_relay_buffer_bytes", Help: "Memory of the pictures that are held for viewers who come later."}, func() float64 { return float64(pictures().BufferBytes) }),
 		gauge("cobridge_sessions_live", "Sessions that have not ended.", func(s bolt.Stats) float64 { return float64(s.LiveSessions) }),
 		gauge("cobridge_store_size_bytes", "Size of the store file.", func(s bolt.Stats) float64 { return float64(s.FileBytes) }),
 	)
