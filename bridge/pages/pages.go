@@ -3,6 +3,7 @@ package pages
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"log/slog"
@@ -23,10 +24,19 @@ type Service interface {
 	Look(ctx context.Context, id cobrowse.SessionID) (cobrowse.Session, error)
 }
 
+// Deployments is the part of [cobrowse.DeploymentStore] that the pages call.
+type Deployments interface {
+	// Deployment fails with CodeNotFound.
+	Deployment(ctx context.Context, id cobrowse.DeploymentID) (cobrowse.Deployment, error)
+}
+
 // Config is what Pages are built from. Service and Log are required.
 type Config struct {
 	Service Service
 	Log     *slog.Logger
+	// Deployments say where a sharer starts and where a viewer's pictures may come
+	// from. Nil = no session has one.
+	Deployments Deployments
 	// ViewerBaseURL is the origin on which people join, if it is another one than
 	// the API's: scheme://host[:port], optionally with a path before /cobrowse. Empty = none.
 	ViewerBaseURL string
@@ -34,20 +44,23 @@ type Config struct {
 
 // Pages serves the join page.
 type Pages struct {
-	service Service
-	log     *slog.Logger
-	viewer  *url.URL // nil = the pages have no origin of their own
-	texts   texts
-	pages   *template.Template
-	assets  map[string]asset
-	names   map[string]string
-	scripts scripts
+	service     Service
+	deployments Deployments
+	log         *slog.Logger
+	viewer      *url.URL // nil = the pages have no origin of their own
+	texts       texts
+	pages       *template.Template
+	assets      map[string]asset
+	names       map[string]string
+	scripts     scripts
+	styles      template.CSS // of the join page
+	icon        template.URL // of the join page
 }
 
 // New reads templates, texts and assets. It fails if the ViewerBaseURL is none.
 func New(cfg Config) (*Pages, error) {
 	files := webui.Files()
-	p := &Pages{service: cfg.Service, log: cfg.Log}
+	p := &Pages{service: cfg.Service, deployments: cfg.Deployments, log: cfg.Log}
 	var err error
 	if cfg.ViewerBaseURL != "" {
 		p.viewer, err = url.Parse(strings.TrimSuffix(cfg.ViewerBaseURL, "/"))
@@ -64,6 +77,9 @@ func New(cfg Config) (*Pages, error) {
 	}
 	p.assets, p.names = nameAssets(built, isPageAsset)
 	p.scripts = newScripts(built)
+	p.styles = template.CSS(built["join.css"].data) //nolint:gosec // a file of ours
+	icon := base64.StdEncoding.EncodeToString(built["icon.svg"].data)
+	p.icon = template.URL("data:image/svg+xml;base64," + icon) //nolint:gosec // the same
 	if p.texts, err = loadTexts(files); err != nil {
 		return nil, err
 	}
@@ -82,7 +98,9 @@ func (p *Pages) Mount(router fiber.Router) {
 type view struct {
 	Lang, Icon, Style, Script string
 
-	Setup setup // of join.html
+	Setup  setup        // of join.html
+	Styles template.CSS // of join.html
+	Data   template.URL // the icon of join.html
 
 	Screen, Pill, Head, Text, Next string // of message.html
 
@@ -114,12 +132,21 @@ func (p *Pages) newView(c *fiber.Ctx) view {
 // used up: previews of links must not burn it.
 func (p *Pages) join(c *fiber.Ctx) error {
 	token, id, participant := c.Query("token"), c.Query("session"), c.Query("participant")
-	var session setup
+	var (
+		session setup
+		site    cobrowse.Deployment
+	)
 	switch {
 	case token != "":
 		s, who, err := p.service.Inspect(c.UserContext(), token)
+		if err == nil {
+			site, err = p.deployment(c.UserContext(), s)
+		}
 		if err != nil {
 			return p.refuse(c, err)
+		}
+		if start := startPage(site); start != "" && who.ID == s.Sharer() {
+			return p.lead(c, start+"#cobridge="+url.QueryEscape(token))
 		}
 		if p.isElsewhere(c) {
 			return p.handOver(c, "#token="+url.QueryEscape(token))
@@ -130,21 +157,52 @@ func (p *Pages) join(c *fiber.Ctx) error {
 		if err == nil {
 			err = present(s, cobrowse.ParticipantID(participant))
 		}
+		if err == nil {
+			site, err = p.deployment(c.UserContext(), s)
+		}
 		if err != nil {
 			return p.refuse(c, err)
 		}
 		if p.isElsewhere(c) {
 			return p.handOver(c, "?"+url.Values{"session": {id}, "participant": {participant}}.Encode())
 		}
+		session.Session, session.Participant = s.ID, cobrowse.ParticipantID(participant)
 	case p.viewer != nil && !p.isElsewhere(c):
-		// The token is in the fragment, which only the script sees.
+		// The token is in the fragment, which only the script sees. It comes again when
+		// it knows the session, for the session's policy.
 	default:
 		return p.message(c, fiber.StatusBadRequest, "missing")
 	}
 	v := p.newView(c)
-	v.Setup = session
+	v.Setup, v.Styles, v.Data = session, p.styles, p.icon
 	v.Setup.Texts = v.texts
-	return p.render(c, fiber.StatusOK, "join.html", v)
+	return p.render(c, fiber.StatusOK, "join.html", viewerPolicy(c, site.Rules.AssetOrigins), v)
+}
+
+// deployment returns the deployment of a session, the zero one if it has none any more.
+func (p *Pages) deployment(ctx context.Context, s cobrowse.Session) (cobrowse.Deployment, error) {
+	if s.DeploymentID == "" || p.deployments == nil {
+		return cobrowse.Deployment{}, nil
+	}
+	d, err := p.deployments.Deployment(ctx, s.DeploymentID)
+	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
+		return cobrowse.Deployment{}, nil
+	}
+	if err != nil {
+		return cobrowse.Deployment{}, fmt.Errorf("look up deployment: %w", err)
+	}
+	return d, nil
+}
+
+// startPage returns the page on which a deployment's sharers start, without a
+// fragment; empty if there is none, or none on an origin that the deployment allows.
+func startPage(d cobrowse.Deployment) string {
+	u, err := url.Parse(d.StartURL)
+	if err != nil || !d.Allows(u.Scheme+"://"+strings.ToLower(u.Host)) {
+		return ""
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return u.String()
 }
 
 // present says why a participant cannot be in a session, or nil.
@@ -180,53 +238,16 @@ func (p *Pages) message(c *fiber.Ctx, status int, key string) error {
 	if key == string(cobridge.CodeSessionEnded) {
 		v.Screen, v.Pill = "ended", v.texts["state.ended"]
 	}
-	return p.render(c, status, "message.html", v)
+	return p.render(c, status, "message.html", messagePolicy, v)
 }
 
-func (p *Pages) render(c *fiber.Ctx, status int, name string, v view) error {
+func (p *Pages) render(c *fiber.Ctx, status int, name, policy string, v view) error {
 	var page bytes.Buffer
 	if err := p.pages.ExecuteTemplate(&page, name, v); err != nil {
 		return fmt.Errorf("render page: %w", err)
 	}
-	pageHeaders(c)
+	pageHeaders(c, policy)
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
 	c.Vary(fiber.HeaderAcceptLanguage)
 	return c.Status(status).Send(page.Bytes())
-}
-
-// pageHeaders keeps the token in the address, and the session on the page, from
-// getting anywhere else.
-func pageHeaders(c *fiber.Ctx) {
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	c.Set(fiber.HeaderXFrameOptions, "DENY")
-	c.Set("Cross-Origin-Opener-Policy", "same-origin")
-	c.Set("Cross-Origin-Resource-Policy", "same-origin")
-	c.Set(fiber.HeaderPermissionsPolicy, permissions)
-	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"+streamSource(c)+
-		"; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'")
-}
-
-// permissions switches off what a page can ask a browser for.
-const permissions = "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), " +
-	"magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), screen-wake-lock=(), usb=(), xr-spatial-tracking=()"
-
-// streamSource names the WebSocket's origin for browsers to which 'self' does
-// not include it (Safari before 15.4). A Host that could break out of the header
-// is left out.
-func streamSource(c *fiber.Ctx) string {
-	host := string(c.Context().Host())
-	for _, b := range []byte(host) {
-		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && !strings.ContainsRune("-._:[]", rune(b)) {
-			return ""
-		}
-	}
-	if host == "" {
-		return ""
-	}
-	if web.Secure(c) {
-		return " wss://" + host
-	}
-	return " ws://" + host
 }

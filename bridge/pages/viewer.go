@@ -21,8 +21,13 @@ func (p *Pages) isElsewhere(c *fiber.Ctx) bool { return p.viewer != nil && !p.is
 // handOver leads to the join page of the viewers' origin. A token goes along in
 // the fragment, which no server and no Referer gets to see.
 func (p *Pages) handOver(c *fiber.Ctx, rest string) error {
-	pageHeaders(c)
-	c.Set(fiber.HeaderLocation, p.viewer.String()+"/cobrowse/join"+rest)
+	return p.lead(c, p.viewer.String()+"/cobrowse/join"+rest)
+}
+
+// lead leads to another page. A token in its address is in the fragment.
+func (p *Pages) lead(c *fiber.Ctx, address string) error {
+	pageHeaders(c, messagePolicy)
+	c.Set(fiber.HeaderLocation, address)
 	return c.SendStatus(fiber.StatusSeeOther)
 }
 
