@@ -176,6 +176,7 @@ func bundle(root string, e entry) ([]byte, error) {
 		// A customer's page may define these otherwise; nothing of ours reads them.
 		Define:      map[string]string{"process.env.NODE_ENV": `"production"`},
 		TreeShaking: api.TreeShakingTrue,
+		Plugins:     []api.Plugin{trimmer(root)},
 		LogLevel:    api.LogLevelSilent,
 	}
 	if kind == ".css" {

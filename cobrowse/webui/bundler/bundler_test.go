@@ -151,3 +151,47 @@ func TestCheckSources(t *testing.T) {
 		})
 	}
 }
+
+func TestTrim(t *testing.T) {
+	t.Parallel()
+	text := "const a = 1;\nclass B {\n}\nconst c = 3;\nconst c2 = 4;\n"
+	got, err := trim{file: "x.js", from: "class B", to: "const c =", instead: "class B {}\n"}.cut([]byte(text))
+	if want := "const a = 1;\nclass B {}\nconst c = 3;\nconst c2 = 4;\n"; err != nil || string(got) != want {
+		t.Errorf("cut = %q, %v, want %q", got, err, want)
+	}
+	for name, bad := range map[string]trim{
+		"not there": {from: "class X", to: "const c ="}, "twice": {from: "class B", to: "const c"}, "in the wrong order": {from: "const c =", to: "class B"},
+	} {
+		if got, err := bad.cut([]byte(text)); err == nil {
+			t.Errorf("%s: cut = %q, want an error", name, got)
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	t.Parallel()
+	const text = `var Kind = /* @__PURE__ */ ((Kind2) => {
+  Kind2[Kind2["One"] = 0] = "One";
+  Kind2[Kind2["Two"] = 1] = "Two";
+  return Kind2;
+})(Kind || {});
+class A {
+  constructor() {
+    __publicField(this, "x");
+    __publicField(this, "y", Kind.Two);
+    this.z = [Kind.One, OtherKind.One, Kind.Three, Kind];
+  }
+}
+`
+	_, got, _ := strings.Cut(string(shorten([]byte(text))), "(Kind || {});\n")
+	const want = `class A {
+  constructor() {
+    this.y = 1;
+    this.z = [0, OtherKind.One, Kind.Three, Kind];
+  }
+}
+`
+	if got != want {
+		t.Errorf("shorten gives\n%s\nwant\n%s", got, want)
+	}
+}
