@@ -176,6 +176,15 @@ func (b *Browser) call(ctx context.Context, session, method string, params, resu
 	}
 }
 
+// Version returns the browser's name and version, such as "HeadlessChrome/140.0.1.2".
+func (b *Browser) Version(ctx context.Context) (string, error) {
+	var v struct {
+		Product string `json:"product"`
+	}
+	err := b.call(ctx, "", "Browser.getVersion", struct{}{}, &v)
+	return v.Product, err
+}
+
 // Person is somebody's browser: cookies and storage of its own.
 type Person struct {
 	browser *Browser

@@ -41,11 +41,8 @@ type Page struct {
 	site    string            // its origin
 }
 
-// Rules are what a deployment must say for the proof to be one.
-type Rules struct{ MaskSelectors, ShowSelectors []string }
-
-// PageRules returns the rules that belong to the page.
-func PageRules() Rules { return Rules{MaskSelectors: []string{".by-rule"}} }
+// MaskSelector is a mask selector that the deployment of a [Page] must have.
+const MaskSelector = ".by-rule"
 
 // NewPage draws the secrets of a page that is served on an origin of its own and
 // loads the customer script from an address, for a deployment.

@@ -32,7 +32,7 @@ type Row struct {
 
 func newReport(cfg Config, started time.Time, steps int, t *tap) Report {
 	r := Report{
-		Started: started, Finished: cfg.Now(), Version: cfg.Version, Browser: cfg.Chromium, Steps: steps, Length: secretLength, Piece: piece, Traffic: t.traffic(),
+		Started: started, Finished: cfg.Now(), Version: cfg.Version, Steps: steps, Length: secretLength, Piece: piece, Traffic: t.traffic(),
 	}
 	for _, s := range cfg.Page.secrets {
 		r.Rows = append(r.Rows, Row{Secret: s, Found: t.search(s)})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,7 +48,11 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return Report{}, err
 	}
 	t := newTap()
-	steps, err := drive(ctx, cfg, browser, t)
+	version, err := browser.Version(ctx)
+	steps := 0
+	if err == nil {
+		steps, err = drive(ctx, cfg, browser, t)
+	}
 	if err = errors.Join(err, browser.Close()); err != nil {
 		return Report{}, err
 	}
@@ -55,12 +61,14 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		if err != nil {
 			return Report{}, fmt.Errorf("read what was written: %w", err)
 		}
-		for what, data := range written {
-			t.add(what, data)
+		for _, what := range slices.Sorted(maps.Keys(written)) {
+			t.add(what, written[what])
 		}
 	}
 	cfg.Progress("searching")
-	return newReport(cfg, started, steps, t), nil
+	r := newReport(cfg, started, steps, t)
+	r.Browser = version
+	return r, nil
 }
 
 // drive shares the page with a viewer and lets things happen on it. It returns how

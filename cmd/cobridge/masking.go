@@ -54,7 +54,7 @@ when the text that is not masked was not.`,
 		defer stop()
 		ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 		defer cancel()
-		report, err := proveMasking(ctx, o.chromium, func(what string) { _, _ = fmt.Fprintln(c.err, what+" …") })
+		report, err := proveMasking(ctx, o.chromium, cobrowse.SharingRules{}, func(what string) { _, _ = fmt.Fprintln(c.err, what+" …") })
 		if err != nil {
 			return err
 		}
@@ -98,8 +98,9 @@ func writeReport(stdout io.Writer, name string, write func(io.Writer) error) err
 }
 
 // proveMasking runs the demonstration's service with a deployment for the page of
-// the proof, and proves on it.
-func proveMasking(ctx context.Context, chromium string, progress func(string)) (report maskproof.Report, err error) {
+// the proof, and proves on it. The rules are those of the deployment beside what
+// the page itself needs.
+func proveMasking(ctx context.Context, chromium string, rules cobrowse.SharingRules, progress func(string)) (report maskproof.Report, err error) {
 	dir, err := os.MkdirTemp("", "cobridge-proof-")
 	if err != nil {
 		return maskproof.Report{}, fmt.Errorf("make temporary directory: %w", err)
@@ -129,7 +130,7 @@ func proveMasking(ctx context.Context, chromium string, progress func(string)) (
 		stop()
 		err = errors.Join(err, <-served, app.Close())
 	}()
-	return proveOn(ctx, app, cfg, chromium, progress, func() (map[string][]byte, error) {
+	return proveOn(ctx, app, cfg, chromium, rules, progress, func() (map[string][]byte, error) {
 		logged, err := os.ReadFile(logFile.Name())
 		if err != nil {
 			return nil, err
@@ -140,7 +141,7 @@ func proveMasking(ctx context.Context, chromium string, progress func(string)) (
 }
 
 func proveOn(
-	ctx context.Context, app *bridge.App, cfg config.Config, chromium string, progress func(string), elsewhere func() (map[string][]byte, error),
+	ctx context.Context, app *bridge.App, cfg config.Config, chromium string, rules cobrowse.SharingRules, progress func(string), elsewhere func() (map[string][]byte, error),
 ) (maskproof.Report, error) {
 	var listen net.ListenConfig
 	ln, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -148,10 +149,9 @@ func proveOn(
 		return maskproof.Report{}, fmt.Errorf("listen: %w", err)
 	}
 	site := "http://" + ln.Addr().String()
-	rules := maskproof.PageRules()
+	rules.MaskSelectors = append(rules.MaskSelectors, maskproof.MaskSelector)
 	d, err := app.Cobrowse().CreateDeployment(ctx, cobrowse.Deployment{
-		OrgID: config.DemoOrgID, Name: "Masking proof", AllowedOrigins: []string{site}, StartURL: site + "/proof",
-		Rules: cobrowse.SharingRules{MaskSelectors: rules.MaskSelectors, ShowSelectors: rules.ShowSelectors},
+		OrgID: config.DemoOrgID, Name: "Masking proof", AllowedOrigins: []string{site}, StartURL: site + "/proof", Rules: rules,
 	})
 	if err != nil {
 		return maskproof.Report{}, errors.Join(err, ln.Close())
