@@ -12,7 +12,7 @@ const giveUp = 5; // errors, each less than a minute after the one before
 /**
  * @typedef {object} Frame
  * @property {''|'full'|'move'} k full: exactly [Meta, FullSnapshot]; move: only positions, may be lost
- * @property {boolean} fresh with a full frame: events were lost before it, so viewers that have a picture need this one too. Number it as the first of a new epoch
+ * @property {boolean} fresh with a full frame: events were lost before it, or rules changed, so viewers that have a picture need this one too. Number it as the first of a new epoch
  * @property {any[]} events
  * @property {string} json of the events, made once: the b member of the ev frame
  */
@@ -52,6 +52,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 	let fullSize = 0;
 	let behind = true; // viewers cannot follow until the next full frame
 	let stuck = false; // the page is too large
+	let renew = false; // what viewers have was sent under older rules
 	let begun = false; // a full frame was sent
 	let errors = 0;
 	let lastError = 0;
@@ -148,8 +149,8 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 			onError({ code: 'too_large' });
 			return;
 		}
-		const fresh = behind && begun;
-		behind = false;
+		const fresh = begun && (behind || renew);
+		behind = renew = false;
 		begun = true;
 		forward('full', events, json, fullSize, fresh);
 	};
@@ -187,7 +188,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		policy,
 		emit: guard((event) => { if (!behind && !why.size && !closed()) push(event); }),
 	});
-	const scrub = makeScrubber({ mirror, policy, picture: canvases.source, changed: () => full() });
+	const scrub = makeScrubber({ mirror, policy, picture: canvases.source, changed() { renew = true; full(); } });
 
 	const emit = guard((event) => {
 		if (why.size || closed()) return lose();

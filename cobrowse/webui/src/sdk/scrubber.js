@@ -53,7 +53,7 @@ export function cleanCss(css, none) {
  * @param {{getNode(id: number): Node|null}} parts.mirror rrweb's
  * @param {import('./policy.js').Policy} parts.policy
  * @param {(el: HTMLCanvasElement, id: number) => string} [parts.picture] of a canvas, as a data: address; '' for none
- * @param {() => void} [parts.changed] called when the page changed a data-cb- attribute: what was sent before follows older rules
+ * @param {() => void} [parts.changed] called when the page set or removed a data-cb- attribute: what was sent before follows older rules
  * @returns {(event: any) => any} changes and returns an rrweb event; null when nothing of it may be sent. Unknown kinds of events are not sent
  */
 export function makeScrubber({ mirror, policy, picture = () => '', changed = () => {} }) {
@@ -82,9 +82,10 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 	const value = (tag, given, el, f) => {
 		if (/^(li|meter|progress)$/.test(tag)) return f & MASKED ? undefined : given;
 		if (!el || !/^(input|textarea|select)$/.test(tag)) return undefined;
+		const hides = policy.hidesValue(el, f); // first: it remembers fields whose type is flipped later
 		if (noValue.test(el.type)) return undefined;
 		if (caption.test(el.type)) return policy.hidesText(plain, f) ? MASK : given;
-		if (policy.hidesValue(el, f)) return policy.maskValue(el.value ?? given);
+		if (hides) return policy.maskValue(el.value ?? given);
 		return tag === 'select' ? el.selectedOptions[0]?.text ?? '' : given;
 	};
 
@@ -108,12 +109,14 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 		if (name === 'value') return value(tag, given, el, f);
 		if (typeof given !== 'string') return given; // rrweb's own: true, numbers
 		if (address.test(name) || name === 'srcset') {
-			if (/^(form|button)$/.test(tag) || f & MASKED) return undefined;
+			if (/^(form|button|i?frame)$/.test(tag) || f & MASKED) return undefined;
 			// A link stays a link to the eye.
 			if (/^a(rea)?$/.test(tag)) return '#';
 			if (name === 'srcset') return given.split(/,\s+/).map((s) => s.trim().replace(/^\S+/, (u) => cleanUrl(u))).filter((s) => /^\S{2}/.test(s)).join(', ') || undefined;
 			return given[0] === '#' ? given : cleanUrl(given) || undefined;
 		}
+		// Dots are no number or date, but they are a text.
+		if (name === 'type' && /^(number|month|week|time|date.*)$/.test(given) && (!el || policy.hidesValue(el, f))) return 'text';
 		if (textual.test(name)) {
 			if (name === 'aria-valuetext' && !(f & SHOWN)) return undefined;
 			const hidden = policy.hidesText(/^opt/.test(tag) && el ? el : plain, f);
@@ -185,7 +188,7 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 		d.attributes = d.attributes.filter((a) => {
 			const el = mirror.getNode(a.id);
 			const f = flagsOf(el);
-			if (Object.keys(a.attributes).some((name) => name.startsWith('data-cb-'))) changed();
+			if (Object.keys(a.attributes).some((name) => /^data-cb-(mask|block|show)$/.test(name))) changed();
 			if (!el || f & BLOCKED) return false;
 			a.attributes = attributes(el.localName, a.attributes, el, f, /svg$/.test(el.namespaceURI));
 			return Object.keys(a.attributes).length > 0;

@@ -15,7 +15,7 @@ const silence = 20_000; // ms without an acknowledgement after which the network
  * @typedef {object} Stream
  * @property {() => void} connect opens the connection, or opens it anew
  * @property {(frame: object) => boolean} send sends anything but ev; false when there is no connection
- * @property {(frame: {k: string, json: string}) => void} events sends an ev frame, now or after the reconnect
+ * @property {(frame: {k: string, json: string, fresh?: boolean}) => void} events sends an ev frame, now or after the reconnect
  * @property {() => number} epoch
  * @property {() => void} hurry ends the pause between two attempts
  * @property {() => void} close nothing follows
@@ -97,11 +97,19 @@ export function makeStream({ address, epoch, hello, onFrame, onLost, onOver, ful
 			return;
 		}
 		dropping = false;
-		full();
+		anew(epoch);
 	}), 100);
 
-	const events = ({ k, json }) => {
+	const events = ({ k, json, fresh }) => {
 		if (over || dropping) return;
+		if (fresh) {
+			// Viewers who have a picture need this one too, and skip what continues theirs.
+			epoch += 1;
+			seq = 0;
+			ring = [];
+			bytes = 0;
+		}
+		if (!seq && k !== 'full') return; // an epoch begins with its picture
 		if (welcomed && socket.bufferedAmount > mostWaiting + fullBytes) {
 			dropping = true;
 			drain();
