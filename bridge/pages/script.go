@@ -14,8 +14,8 @@ import (
 const scriptPath = "/cobrowse/js/"
 
 // scriptNames are the files below scriptPath. The customer's page loads the first,
-// which loads the second when somebody asks for it.
-var scriptNames = []string{"cobridge.js", "cobridge-lint.js", legalName}
+// which loads the others when somebody asks for them.
+var scriptNames = []string{"cobridge.js", "cobridge-control.js", "cobridge-lint.js", legalName}
 
 // scripts are what customers' pages load.
 type scripts struct {

@@ -43,7 +43,7 @@ func TestScript(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	for name, kind := range map[string]string{
-		"cobridge.js": "text/javascript; charset=utf-8", "cobridge-lint.js": "text/javascript; charset=utf-8", "LEGAL.txt": "text/plain; charset=utf-8",
+		"cobridge.js": "text/javascript; charset=utf-8", "cobridge-control.js": "text/javascript; charset=utf-8", "cobridge-lint.js": "text/javascript; charset=utf-8", "LEGAL.txt": "text/plain; charset=utf-8",
 	} {
 		want := readDist(t, name)
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -75,7 +75,7 @@ func TestScriptVersion(t *testing.T) {
 	if !regexp.MustCompile(`^/cobrowse/js/[0-9a-f]{12}/cobridge\.js$`).MatchString(path) {
 		t.Fatalf("ScriptPath = %q", path)
 	}
-	for _, name := range []string{"cobridge.js", "cobridge-lint.js"} {
+	for _, name := range []string{"cobridge.js", "cobridge-control.js", "cobridge-lint.js"} {
 		a := request(t, http.MethodGet, h.base+strings.Replace(path, "cobridge.js", name, 1), "", plain)
 		if a.StatusCode != http.StatusOK || a.body != readDist(t, name) {
 			t.Errorf("%s = %d with %d bytes", name, a.StatusCode, len(a.body))

@@ -32,6 +32,7 @@ type entry struct {
 var entries = []entry{
 	// On the customer's page: every byte is paid for by every visitor.
 	{name: "cobridge.js", source: "sdk/main.js", gate: 32 << 10},
+	{name: "cobridge-control.js", source: "sdk/control.js"}, // when a viewer asks for control
 	{name: "cobridge-lint.js", source: "sdk/lint.js"},
 
 	// The agent's and the supervisor's page.

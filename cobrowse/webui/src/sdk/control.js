@@ -2,7 +2,7 @@
 // (docs/protocol.md lists the reasons). All events are synthetic: isTrusted is
 // false, native pickers and pop-ups stay closed.
 
-import { listen } from './quiet.js';
+import { focused, listen } from './quiet.js';
 
 const busyFor = 1500; // ms after the customer's own typing
 const mostText = 4096; // characters
@@ -24,15 +24,6 @@ const above = (el) => el.assignedSlot || el.parentElement || el.getRootNode?.().
 const closest = (el, selector) => {
 	for (; el; el = above(el)) if (el.matches?.(selector)) return el;
 	return null;
-};
-
-/** The element with the focus, inside of shadow roots and frames. */
-export const focused = () => {
-	let el = document.activeElement;
-	for (let next; ; el = next) {
-		try { next = el?.shadowRoot?.activeElement || el?.contentDocument?.activeElement; } catch { next = null; }
-		if (!next) return el;
-	}
 };
 
 /**
@@ -353,3 +344,6 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 		}
 	};
 }
+
+// It is loaded when a viewer asks for control, see main.js.
+globalThis.Cobridge?.__control?.(makeControl);

@@ -1,10 +1,9 @@
 // The customer script: one global, Cobridge. It asks the customer, connects,
 // records, and shows what is going on. docs/protocol.md has the frames.
 
-import { focused, makeControl } from './control.js';
 import { makePointers, reportPointer } from './pointers.js';
 import { makePolicy } from './policy.js';
-import { listen, quiet } from './quiet.js';
+import { focused, listen, quiet } from './quiet.js';
 import { makeRecorder } from './recorder.js';
 import { load, makeTabs, newID, save } from './resume.js';
 import { makeStream } from './stream.js';
@@ -29,6 +28,8 @@ const corners = ['bottom-right', 'bottom-left', 'top-left', 'top-right'];
  */
 
 const script = document.currentScript;
+/** Where the parts of this version are that are loaded later. */
+const beside = script?.src?.replace(/[^/]*$/, '');
 /** @type {Options} */
 const options = { base: script?.src?.replace(/\/cobrowse\/js\/.*$/, '') ?? '', ...script?.dataset };
 
@@ -321,8 +322,8 @@ const connect = () => {
 };
 
 /** Stops sharing in this tab, whatever becomes of the session. */
-const leave = () => {
-	stream?.close();
+const leave = (after) => {
+	stream?.close(after);
 	recorder?.stop();
 	pointers?.clear();
 	save(null);
@@ -339,8 +340,8 @@ const otherTab = (head, body, act) => {
 	render();
 };
 
-const ended = (why) => {
-	leave();
+const ended = (why, after) => {
+	leave(after);
 	setState('ended');
 	note = { head: text('ended.head'), text: text(`ended.${why}`) || text('ended.'), buttons: [secondary('close', closeNote)] };
 	emit('ended', { why });
@@ -384,12 +385,14 @@ const receive = (f) => {
 			break;
 		case 'grants':
 			grants = f.list;
+			if (inForce().length) control();
 			emit('grants', inForce());
 			// Those that end by themselves leave the panel, too.
 			for (const g of grants) if (g.expiresAt) setTimeout(render, Math.max(0, Date.parse(g.expiresAt) - Date.now() - skew) + 50);
 			break;
 		case 'ask':
 			asks = [...asks.filter((a) => a.from !== f.from || a.kind !== f.kind), f];
+			control();
 			break;
 		case 'ctl': control(f); return;
 		case 'ptr': pointers.ptr(f); return;
@@ -512,17 +515,26 @@ const takeBack = () => {
 	render();
 };
 
-const run = makeControl({
-	epoch: () => stream.epoch(), getNode: (id) => recorder.getNode(id), policy: () => policy, rules: () => rules, granted,
+/** Parts that are loaded when they are needed, each with the one that it is given to. */
+const parts = {};
+const part = (name) => parts[name] ??= new Promise((resolve, reject) => {
+	api[`__${name}`] = (...made) => resolve(made);
+	// Trusted Types have nothing against import, and the script's own nonce holds for it.
+	import(`${beside || `${options.base}/cobrowse/js/`}cobridge-${name}.js`).catch(reject);
 });
-const control = (f) => {
-	if (!recorder) return;
-	const { ok, why, path, then } = run(f);
+let run = null;
+const control = quiet(async (f) => {
+	run ??= (async () => (await part('control'))[0]({
+		epoch: () => stream.epoch(), getNode: (id) => recorder.getNode(id), policy: () => policy, rules: () => rules, granted,
+	}))();
+	if (!f) return;
+	const act = await run.catch(() => () => ({ ok: false, why: 'error', path: '' }));
+	const { ok, why, path, then } = act(f);
 	stream.send({ t: 'done', to: f.from, n: f.n, ok, ...why ? { why } : {}, path });
 	emit('action', { from: f.from, kind: f.k, ok, why, path });
 	// The answer is on its way before the page goes.
 	if (then) setTimeout(quiet(then), 50);
-};
+});
 
 // --- What the customer does -------------------------------------------------
 
@@ -540,8 +552,8 @@ const stop = () => {
 	answerConsent?.(false);
 	if (!kept) return;
 	stream.send({ t: 'end' });
-	// The server says so, too; but nothing more leaves the page from here on.
-	ended('');
+	// The server closes the connection; but nothing more leaves the page from here on.
+	ended('', 2000);
 };
 
 const here = () => kept && stream && { session: kept.session };
@@ -644,14 +656,7 @@ const api = {
 	/** Lists every field and attribute of the page with the rule that shows or hides it. @param {Element} [container] where to show it; else the console */
 	async lint(container) {
 		await prepare();
-		const [lint, renderLint] = await new Promise((resolve, reject) => {
-			api.__lint = (...parts) => resolve(parts);
-			const element = document.createElement('script');
-			const url = `${options.base}/cobrowse/js/cobridge-lint.js`;
-			element.src = window.trustedTypes ? trustedTypes.createPolicy('cobridge-lint', { createScriptURL: () => url }).createScriptURL('') : url;
-			element.onerror = reject;
-			document.head.append(element);
-		});
+		const [lint, renderLint] = await part('lint');
 		const rows = lint(document, policy);
 		if (container) renderLint(rows, container);
 		else console.table(rows);

@@ -48,8 +48,8 @@ export function makePointers({ layer, getNode, nameOf }) {
 	const ptr = (f) => {
 		let p = pointers.get(f.from);
 		if (!p) {
-			p = { el: make('pointer', ''), timer: 0, down: false };
-			p.el.append(document.createElement('i'), make('', nameOf(f.from)));
+			p = { el: make('at pointer', ''), timer: 0, down: false };
+			p.el.append(make('name', nameOf(f.from)));
 			pointers.set(f.from, p);
 		}
 		let { x, y } = f;
@@ -61,9 +61,8 @@ export function makePointers({ layer, getNode, nameOf }) {
 		}
 		at(p.el, x, y);
 		if (f.down && !p.down) {
-			const mark = make('mark', '');
-			mark.style.left = `${x}px`;
-			mark.style.top = `${y}px`;
+			const mark = make('at mark', '');
+			at(mark, x, y);
 			setTimeout(() => mark.remove(), 700);
 		}
 		p.down = !!f.down;
@@ -121,7 +120,7 @@ export function makePointers({ layer, getNode, nameOf }) {
 			// A lock on what lies under something else would be wrong.
 			const top = box.width > 40 && document.elementFromPoint(x - 8, y);
 			mark.style.display = top && (top === el || el.contains(top) || top.contains(el)) ? '' : 'none';
-			at(mark, x, y - 9);
+			at(mark, x, y - 3);
 		}
 	};
 	/** @param {Element[]} fields that are hidden from the viewers */
@@ -129,13 +128,7 @@ export function makePointers({ layer, getNode, nameOf }) {
 		const list = fields.slice(0, most.locks);
 		if (list.length !== locked.length || list.some((el, i) => locked[i].el !== el)) {
 			for (const { mark } of locked) mark.remove();
-			locked = list.map((el) => {
-				const mark = make('lock', '');
-				const icon = mark.appendChild(document.createElementNS(svg, 'svg'));
-				icon.setAttribute('viewBox', '0 0 18 18');
-				icon.appendChild(document.createElementNS(svg, 'path')).setAttribute('d', 'M4 8h1V6a4 4 0 018 0v2h1v7H4zM7 8h4V6a2 2 0 00-4 0z');
-				return { el, mark };
-			});
+			locked = list.map((el) => ({ el, mark: make('at lock', '') }));
 		}
 		move();
 	};
@@ -175,12 +168,12 @@ export function reportPointer(send, getId, secret) {
 		next = {
 			t: 'ptr', x: Math.round(event.clientX), y: Math.round(event.clientY), id: getId(el),
 			fx: part(event.clientX - box.left, box.width), fy: part(event.clientY - box.top, box.height),
-			// A click between two reports is not lost.
-			down: event.type === 'pointerdown' || event.buttons > 0 || event.type !== 'pointerup' && next?.down || false,
+			down: event.buttons > 0,
 		};
+		// A click between two reports is not lost.
 		if (event.type === 'pointerdown') {
-			send(next);
-			next = null;
+			clearTimeout(timer);
+			report();
 		}
 		timer ||= setTimeout(quiet(report), 1000 / perSecond);
 	});

@@ -1,5 +1,5 @@
-// The customer's page must never see a fault of ours: all our code on it is
-// entered through these two.
+// How our code is entered on the customer's page, which must never see a fault of
+// ours; and where the customer is on it.
 
 /**
  * Wraps fn so that nothing it throws, now or in its promise, leaves it.
@@ -23,4 +23,13 @@ export const quiet = (fn) => /** @type {F} */ ((...args) => {
  */
 export const listen = (target, types, fn) => {
 	for (const type of types.split(' ')) target.addEventListener(type, quiet(fn), { capture: true, passive: true });
+};
+
+/** The element with the focus, inside of shadow roots and frames. */
+export const focused = () => {
+	let el = document.activeElement;
+	for (let next; ; el = next) {
+		try { next = el?.shadowRoot?.activeElement || el?.contentDocument?.activeElement; } catch { next = null; }
+		if (!next) return el;
+	}
 };

@@ -18,7 +18,7 @@ const silence = 20_000; // ms without an acknowledgement after which the network
  * @property {(frame: {k: string, json: string, fresh?: boolean}) => void} events sends an ev frame, now or after the reconnect
  * @property {() => number} epoch
  * @property {() => void} hurry ends the pause between two attempts
- * @property {() => void} close nothing follows
+ * @property {(after?: number) => void} close nothing follows; so many ms are left to the server to close it first
  */
 
 /**
@@ -130,13 +130,14 @@ export function makeStream({ address, epoch, hello, onFrame, onLost, onOver, ful
 		return welcomed;
 	};
 
-	const close = () => {
+	const close = (after = 0) => {
 		over = true;
 		welcomed = false;
 		clearTimeout(retry);
 		clearTimeout(watch);
-		socket?.close();
+		const last = socket;
 		socket = null;
+		if (last) setTimeout(() => last.close(), after);
 	};
 
 	const finish = (code, reason) => {

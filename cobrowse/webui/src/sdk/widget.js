@@ -3,53 +3,51 @@
 // shadow root, styled through CSSOM alone, so that a strict policy of the page
 // has nothing to refuse. It knows no session: main says what to show.
 
-import { focused } from './control.js';
-import { listen, quiet } from './quiet.js';
+import { focused, listen, quiet } from './quiet.js';
 
 const css = `
 :host{color-scheme:light dark}
 *{box-sizing:border-box;margin:0;padding:0}
-.w{--g:#fff;--l:#b9c4d4;--t:#17202e;--q:#566274;--a:#1f5fbf;--o:#fff;--k:#14713d;--y:#855200;--r:#b3261e;font:15px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;color:var(--t);text-align:start;overflow-wrap:anywhere}
+.w{font:15px/1.45 system-ui,sans-serif;text-align:start;overflow-wrap:anywhere}
 .layer,.frame{position:fixed;inset:0;pointer-events:none;overflow:hidden}
 .frame{border:4px solid #d92d20}
-.panel,dialog,.start{position:fixed;background:var(--g);color:var(--t);border:1px solid var(--l);border-radius:14px;box-shadow:0 2px 4px #0003,0 8px 28px #0004}
-.panel{width:21rem;max-width:calc(100vw - 24px);max-height:calc(100vh - 24px);overflow:auto;padding:12px 14px;border-inline-start:5px solid var(--c,var(--a))}
-.small{width:auto}
-.c0,.c1{bottom:12px}.c2,.c3{top:12px}.c0,.c3{right:12px}.c1,.c2{left:12px}
-.good{--c:var(--k)}.warn{--c:var(--y)}.bad{--c:var(--r)}
+.panel,dialog,.start{position:fixed;background:Canvas;color:CanvasText;border:1px solid #7f8b9c;border-radius:14px;box-shadow:0 4px 24px #0005}
+.panel,dialog{width:21rem;max-width:calc(100vw - 24px);max-height:calc(100vh - 24px);overflow:auto;padding:12px 14px}
+.panel{border-inline-start:6px solid #3b7ddd}
+.panel.small{width:auto}
+.panel.good{border-color:#1f9d57}
+.panel.warn{border-color:#d98300}
+.panel.bad{border-color:#d92d20}
 header,.row{display:flex;flex-wrap:wrap;gap:8px;align-items:center}
 header{flex-wrap:nowrap}
-h2{flex:1;font-size:1em;line-height:1.3}
-h2:focus{outline:0}
+h2{flex:1;font-size:1em;outline:0}
 p,ul,.row{margin-top:8px}
-.q,li{color:var(--q);font-size:.93em}
-li{list-style:none;padding-inline-start:1em;text-indent:-1em}
-li::before{content:"\\2022";display:inline-block;width:1em;text-indent:0}
-.number{font:700 2rem/1.2 ui-monospace,Consolas,monospace;white-space:nowrap;user-select:all}
-button{font:inherit;font-weight:600;min-height:38px;padding:4px 14px;border-radius:10px;border:1px solid var(--l);background:var(--g);color:var(--t);cursor:pointer}
-button:focus-visible{outline:3px solid var(--a);outline-offset:2px}
-.yes,.start{background:var(--a);border-color:var(--a);color:var(--o)}
-.stop{color:var(--r);border-color:var(--r)}
-.icon{min-height:30px;width:30px;padding:5px;flex:none;line-height:0}
-svg{fill:none;stroke:currentColor;stroke-width:2}
-.layer>svg{width:100%;height:100%}
-.start{font-size:15px;border-radius:99px;padding:8px 20px}
-dialog{margin:auto;width:30rem;max-width:calc(100vw - 24px);max-height:calc(100vh - 24px);overflow:auto;padding:20px}
+.q,li{opacity:.85}
+ul{padding-inline-start:1.2em}
+.number{font:700 2rem monospace;white-space:nowrap;user-select:all}
+button{font:inherit;font-weight:600;min-height:38px;padding:4px 14px;border-radius:10px;border:1px solid #7f8b9c;background:Canvas;color:CanvasText;cursor:pointer}
+.yes,.start{background:CanvasText;color:Canvas}
+.stop{border:2px solid #d92d20}
+.icon{width:38px;padding:0}
+.start{border-radius:99px;padding:8px 20px}
+dialog{margin:auto;width:30rem;padding:20px}
 dialog h2{font-size:1.2em}
 dialog .row{margin-top:16px}
 dialog button{flex:1 1 9em}
 dialog::backdrop{background:#0008}
-.pointer,.lock{position:absolute;left:0;top:0}
-.pointer i{display:block;width:18px;height:22px;background:#c2185b;clip-path:polygon(0 0,100% 62%,52% 66%,28% 100%)}
-.pointer div{position:absolute;left:14px;top:18px;background:#c2185b;color:#fff;font-size:12px;padding:1px 8px;border-radius:8px;white-space:nowrap}
-.mark{position:absolute;width:36px;height:36px;margin:-18px;border:3px solid #c2185b;border-radius:50%}
-.lock{width:18px;height:18px;color:#566274}
-.lock svg{fill:currentColor;stroke:0}
-polyline{stroke:#c2185b;stroke-width:4;stroke-linecap:round;stroke-linejoin:round}
-.unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-@media(prefers-color-scheme:dark){.w{--g:#19202b;--l:#4b5a70;--t:#e9eef6;--q:#a3b0c2;--a:#86b3ff;--o:#10151d;--k:#73d69b;--y:#f2c066;--r:#ff9d94}}
-@media(prefers-reduced-motion:no-preference){.pointer{transition:transform 60ms linear}.mark{animation:m .7s forwards}@keyframes m{to{transform:scale(1.6);opacity:0}}}
+svg{width:100%;height:100%;fill:none;stroke:#c2185b;stroke-width:4;stroke-linejoin:round}
+.at{position:absolute;left:0;top:0}
+.pointer::before{content:"";display:block;width:18px;height:22px;background:#c2185b;clip-path:polygon(0 0,100% 62%,52% 66%,28% 100%)}
+.name{margin:-4px 14px;background:#c2185b;color:#fff;font-size:12px;padding:1px 8px;border-radius:8px;white-space:nowrap}
+.mark{width:36px;height:36px;margin:-18px;border:3px solid #c2185b;border-radius:50%}
+.lock{width:14px;height:10px;border-radius:2px;background:#566274}
+.lock::before{content:"";display:block;width:8px;height:7px;margin:-6px 3px;border:2px solid #566274;border-bottom:0;border-radius:5px 5px 0 0}
+.unseen{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
+@media(prefers-reduced-motion:no-preference){.pointer{transition:transform 60ms linear}}
 `;
+
+/** Of the corners, bottom right first, then clockwise. */
+const insets = ['auto 12px 12px auto', 'auto auto 12px 12px', '12px auto auto 12px', '12px 12px auto auto'];
 
 /** @typedef {[key: string, act: () => void, className?: string]} Button key of its text, also its name */
 
@@ -92,16 +90,11 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 		el.dataset.key = key;
 		return el;
 	};
-	const icon = (key, act, path) => {
-		const image = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-		image.setAttribute('viewBox', '0 0 18 18');
-		image.appendChild(document.createElementNS(image.namespaceURI, 'path')).setAttribute('d', path);
-		return Object.assign(button([key, act, 'icon'], image), { ariaLabel: text(key), title: text(key) });
-	};
+	const icon = (key, act, glyph) => Object.assign(button([key, act, 'icon'], glyph), { ariaLabel: text(key), title: text(key) });
 
 	const layer = h('div', { className: 'layer', ariaHidden: 'true' });
 	const frame = h('div', { className: 'frame' });
-	const start = button(['start', onStart]);
+	const start = button(['start', onStart, 'start']);
 	const panel = h('section', { className: 'panel', ariaLabel: text('panel') });
 	const dialog = h('dialog');
 	const spoken = h('p', { className: 'unseen', role: 'status' });
@@ -114,8 +107,8 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 	let before = null; // what had the focus before the dialog
 
 	const place = () => {
-		start.className = `start c${corner}`;
-		panel.className = `panel c${corner} ${small ? 'small' : ''} ${view.panel?.tone || ''}`;
+		start.style.inset = panel.style.inset = insets[corner];
+		panel.className = `panel ${small ? 'small' : ''} ${view.panel?.tone || ''}`;
 	};
 	const change = (to, collapsed) => {
 		corner = to;
@@ -154,8 +147,8 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 		if (!p) return;
 		const head = h('h2', { tabIndex: -1 }, p.head);
 		panel.append(h('header', {}, head,
-			icon('move', () => change((corner + 1) % 4, small), 'M9 2v14M2 9h14M6 5l3-3 3 3M6 13l3 3 3-3'),
-			icon(small ? 'larger' : 'smaller', () => change(corner, !small), small ? 'M3 11l6-6 6 6' : 'M3 7l6 6 6-6')));
+			icon('move', () => change((corner + 1) % 4, small), '\u21c5'),
+			icon(small ? 'larger' : 'smaller', () => change(corner, !small), small ? '+' : '\u2013')));
 		if (!small) {
 			if (p.text) panel.append(h('p', { className: 'q' }, p.text));
 			if (p.number) {
