@@ -80,6 +80,7 @@ var house = map[string][]string{
 	// The rules, and what is read by people and browsers.
 	"cobrowse":        {"conversations", jwt, uuid},
 	"cobrowse/client": {"cobrowse", resty, oauth2},
+	"cobrowse/relay":  {},
 	"cobrowse/webui":  {},
 	"conversations":   {uuid},
 	"oauth":           {jwt, uuid},
@@ -91,7 +92,7 @@ var house = map[string][]string{
 }
 
 // domains know no HTTP and no database, not even the standard library's.
-var domains = []string{"cobrowse", "conversations", "oauth"}
+var domains = []string{"cobrowse", "cobrowse/relay", "conversations", "oauth"}
 
 // forTests are the packages that may import package testing outside of test files.
 var forTests = []string{"bridge/engine/enginetest", "bridge/testenv", "docs/openapitest"}

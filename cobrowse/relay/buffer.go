@@ -55,5 +55,4 @@ func (r *Room) dropBuffer() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.emptyBuffer()
-	r.settle()
 }

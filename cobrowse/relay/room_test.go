@@ -58,6 +58,23 @@ func TestFramesAreRelayedByteForByte(t *testing.T) {
 	})
 }
 
+// A reader that asks for more memory than it needs must not make the buffer pay for it.
+func TestBufferKeepsNoSpareMemory(t *testing.T) {
+	t.Parallel()
+	room := relay.NewRooms(relay.DefaultLimits()).Open()
+	defer room.Close()
+	v := newViewer(t, "ada", relay.DefaultLimits())
+	room.Join(v.queue)
+	data := append(make([]byte, 0, 1<<20), evFrame(1, 1, "full", fullEvents(""))...)
+	if err := room.Receive(data); err != nil {
+		t.Fatal(err)
+	}
+	got := v.queue.Take(nil)[1].Payload()
+	if string(got) != string(data) || cap(got) > 2*len(data) {
+		t.Errorf("keeps %d bytes for a frame of %d", cap(got), len(data))
+	}
+}
+
 func TestCheckoutIsSkippedByThoseInSync(t *testing.T) {
 	t.Parallel()
 	inRoom(t, relay.DefaultLimits(), func(t *testing.T, room *relay.Room) {

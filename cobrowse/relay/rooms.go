@@ -79,12 +79,11 @@ func (rs *Rooms) hold(r *Room, bytes int) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.bytes += bytes
-	switch {
-	case r.place == nil:
+	if r.place == nil {
 		r.place = rs.recent.PushFront(r)
-	default:
-		rs.recent.MoveToFront(r.place)
+		return
 	}
+	rs.recent.MoveToFront(r.place)
 }
 
 // release says that r has no buffer any more; it had so many bytes.

@@ -170,6 +170,7 @@ func TestTripwireInChanges(t *testing.T) {
 		{"a style sheet's rules are no nodes", []string{incremental(`{"source":8,"id":4,"adds":[{"rule":".a{}","index":0}]}`)}, ""},
 		{"ids of what a checkout no longer has", []string{"FULL", typed(20, "hunter2")}, ""},
 		{"ids of the page before", []string{"RELOAD", typed(20, "hunter2")}, ""},
+		{"ids of the page before, without a full frame", []string{"EPOCH", typed(20, "hunter2")}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -185,6 +186,8 @@ func TestTripwireInChanges(t *testing.T) {
 				switch events {
 				case "RELOAD":
 					epoch, seq, kind, events = 2, 1, "full", fullEvents("")
+				case "EPOCH":
+					epoch, seq, events = 2, 1, typed(9, "x")
 				case "FULL":
 					kind, events = "full", fullEvents("")
 				}
@@ -204,7 +207,9 @@ func TestTripwireInChanges(t *testing.T) {
 func TestTripwireOnHostileFrames(t *testing.T) {
 	t.Parallel()
 	l := relay.DefaultLimits()
-	fill := func(part string) string { return strings.TrimSuffix(strings.Repeat(part, (l.FullBytes-4000)/len(part)), ",") }
+	fill := func(part string) string {
+		return strings.TrimSuffix(strings.Repeat(part, (l.FullBytes-4000)/len(part)), ",")
+	}
 	nested := func(n int) string {
 		return strings.Repeat(`{"tagName":"p","childNodes":[`, n) + input(9, `"type":"password","value":"hunter2"`) + strings.Repeat(`]}`, n)
 	}
