@@ -92,7 +92,7 @@ test('a page with a strict policy and Trusted Types', async () => {
 	await customer.page.evaluate(() => {
 		document.body.append(Object.assign(document.createElement('img'), { src: 'http://elsewhere.localhost/x.png' }));
 	});
-	await until(() => customer.page.evaluate(() => /** @type {any} */ (window).violations.length), (n) => n === 1, 'the violation of the test itself');
+	await until(() => customer.page.evaluate(() => /** @type {any} */ (window).violations.length), (n) => n > 0, 'the violation of the test itself');
 });
 
 test('the comparison finds what differs', async () => {

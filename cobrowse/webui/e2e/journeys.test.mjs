@@ -35,7 +35,7 @@ test('reload, another page, back and forward', async () => {
 	await customer.page.waitForURL('**/second.html');
 	assert.ok((await same(customer.page, agent.page)).text.includes('19.50'));
 	await customer.page.goBack();
-	assert.ok((await same(customer.page, agent.page)).text.includes('sheds.'));
+	assert.ok((await same(customer.page, agent.page)).text.includes('sheds'));
 	await customer.page.goForward();
 	assert.ok((await same(customer.page, agent.page)).text.includes('19.50'));
 	await customer.page.locator('#pieces').fill('12');

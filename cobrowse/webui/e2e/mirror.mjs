@@ -19,6 +19,7 @@ export const mask = '••••••••';
  * @typedef {object} Look
  * @property {string[]} text words that can be seen, in document order
  * @property {Record<string, number>} elements how many of each tag
+ * @property {string[]} styles tag, colours, size of letters and kind of box of each element, in document order
  * @property {Field[]} fields
  * @property {string} title the headline of the document
  */
@@ -37,7 +38,7 @@ function look({ viewer, shown, blocked, masked, mask }) {
 	}
 	const unseen = new Set(['script', 'noscript', 'template', 'style', 'link', 'meta', 'base', 'title', 'head', 'object', 'embed']);
 	/** @type {Look} */
-	const found = { text: [], elements: {}, fields: [], title: '' };
+	const found = { text: [], elements: {}, styles: [], fields: [], title: '' };
 	/** @param {Node} node */
 	const walk = (node) => {
 		if (node.nodeType === Node.TEXT_NODE) {
@@ -63,6 +64,8 @@ function look({ viewer, shown, blocked, masked, mask }) {
 		if (element.matches(blocked) || element.hasAttribute('rr_width')) {
 			return;
 		}
+		const style = getComputedStyle(element);
+		found.styles.push([tag, style.color, style.backgroundColor, style.fontSize, style.display].join(' '));
 		if (['input', 'textarea', 'select'].includes(tag)) {
 			found.fields.push({ tag, type: element.getAttribute('type') ?? '', value: element.value, checked: element.checked === true, index: element.selectedIndex ?? -1, shown: element.matches(shown) });
 			return;
@@ -114,6 +117,13 @@ export function differences(customer, viewer) {
 	if (at >= 0 || viewer.text.length !== customer.text.length) {
 		const from = Math.max(0, (at < 0 ? customer.text.length : at) - 8);
 		found.push(`the text differs after ${from} words; customer (${customer.text.length}): “${customer.text.slice(from, from + 20).join(' ')}”, viewer (${viewer.text.length}): “${viewer.text.slice(from, from + 20).join(' ')}”`);
+	}
+	if (customer.styles.length === viewer.styles.length) {
+		// What the mouse is over, or what has the focus, may look different.
+		const other = customer.styles.flatMap((style, i) => (style === viewer.styles[i] ? [] : [`${style} / ${viewer.styles[i]}`]));
+		if (other.length > 3 + customer.styles.length / 100) {
+			found.push(`${other.length} of ${customer.styles.length} elements look different, customer / viewer: ${other.slice(0, 5).join('; ')}`);
+		}
 	}
 	if (customer.fields.length !== viewer.fields.length) {
 		found.push(`the viewer has ${viewer.fields.length} fields, the customer ${customer.fields.length}`);

@@ -33,7 +33,9 @@ process.on('exit', () => {
  * @param {(line: string) => any} ready what the line says, or undefined
  */
 async function start(args, stream, ready) {
-	const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+	// The program takes COBRIDGE_ variables for its configuration.
+	const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('COBRIDGE_')));
+	const child = spawn(binary, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
 	running.add(child);
 	const ended = new Promise((resolve) => child.once('close', resolve));
 	void ended.then(() => running.delete(child));

@@ -65,7 +65,7 @@ export async function agree(customer) {
 	await customer.page.evaluate(() => {
 		/** @type {any} */ (window).starting = /** @type {any} */ (window).Cobridge.start({ name: 'Kim Customer' });
 	});
-	await customer.widget.press('allow');
+	await customer.widget.press('agree');
 	return customer.page.evaluate(() => /** @type {any} */ (window).starting);
 }
 

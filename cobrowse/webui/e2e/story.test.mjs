@@ -43,7 +43,7 @@ test('a customer is helped in the shop', async () => {
 	assert.equal(await state(kim), 'asking', 'nothing is shared before the customer agrees');
 	assert.deepEqual(kim.wire.sent, [], 'nothing leaves the page before the customer agrees');
 	await picture('story-consent', kim.page);
-	await kim.widget.press('allow');
+	await kim.widget.press('agree');
 	await until(() => state(kim), (now) => now === 'waiting' || now === 'live', 'sharing');
 
 	const ada = await person(browser, 'Ada Agent');
@@ -155,7 +155,7 @@ test('an agent is helped at the desk', async () => {
 	const ada = await person(browser, 'Ada Agent');
 	await ada.page.goto(joinUrl('agent'));
 	assert.equal(new URL(ada.page.url()).pathname, '/demo/desktop');
-	await ada.widget.press('allow');
+	await ada.widget.press('agree');
 	const sam = await person(browser, 'Sam Supervisor');
 	await sam.page.goto(joinUrl('supervisor'));
 	await screen(sam, 'live');
@@ -178,7 +178,7 @@ test('a customer starts with the button and reads out nine digits', async () => 
 	const kim = await person(browser, 'Kim Customer', { locale: 'de-DE', colorScheme: 'dark', viewport: { width: 390, height: 844 } });
 	await kim.page.goto(`${new URL(demo.info.customerUrl).origin.replace('127.0.0.1', 'shop.localhost')}/shop/`);
 	await kim.widget.press('start');
-	await kim.widget.press('allow');
+	await kim.widget.press('agree');
 	const digits = await until(async () => /\b(\d{3}) (\d{3}) (\d{3})\b/.exec(await kim.widget.text()), (found) => found !== null, 'the number');
 	await picture('story-number', kim.page);
 	const ada = await person(browser, 'Ada Agent');

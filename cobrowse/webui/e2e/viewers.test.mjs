@@ -42,7 +42,10 @@ test('a viewer whose network stands still', { timeout: 90_000 }, async () => {
 
 	const move = set.service.link.stall(({ side, target }) => side === 'viewer' && target.includes(supervisorID));
 	// More than the kernel's buffers and the viewer's queue hold.
-	await customer.page.evaluate(() => /** @type {any} */ (window).fill(420, 1400, 25));
+	await customer.page.evaluate(async () => {
+		await /** @type {any} */ (window).fill(20, 3, 0);
+		await /** @type {any} */ (window).churn(600, 1700, 25);
+	});
 	await same(customer.page, fast.page);
 	move();
 	await same(customer.page, slow.page, { limit: 45_000 });
