@@ -141,7 +141,7 @@ func (a *App) mount(o Options) error {
 	})
 	a.hub = stream.New(stream.Config{
 		Service: a.cobrowse, Events: a.store, Deployments: a.store, Clock: a.clock, Log: a.log,
-		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Grace: a.cfg.Session.Grace, Limits: stream.Limits{SocketsPerNetwork: a.cfg.Limits.StreamsPerAddress}, Metrics: a.metrics.stream(),
+		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Grace: a.cfg.Session.Grace, Limits: streamLimits(a.cfg.Limits), Metrics: a.metrics.stream(),
 	})
 	p, err := pages.New(pages.Config{Service: a.cobrowse, Deployments: a.store, ViewerBaseURL: a.cfg.ViewerBaseURL, Log: a.log})
 	if err != nil {
@@ -197,6 +197,24 @@ func (a *App) limits() api.Limits {
 		JoinTokens:    guesses("join:", joinGuessesPerMinute),
 		SessionTokens: guesses("digits:", digitGuessesPerMinute),
 		AllTokens:     guesses("all-digits:", allDigitGuessesPerMinute),
+	}
+}
+
+// streamLimits returns the limits of streams that can be configured. There 0 means
+// the default; here no limit, which is one that nobody reaches.
+func streamLimits(l config.Limits) stream.Limits {
+	const endless = 1 << 40
+	frames, size := float64(l.PageFramesPerSecond), float64(l.PageBytesPerSecond)
+	if frames == 0 {
+		frames = endless
+	}
+	if size == 0 {
+		size = endless
+	}
+	return stream.Limits{
+		SocketsPerNetwork: l.StreamsPerAddress,
+		// What a page does while it loads, and two full frames.
+		EvPerSecond: frames, EvBurst: int(4 * frames), EvBytesPerSecond: size, EvBytesBurst: int(8 * size),
 	}
 }
 

@@ -83,6 +83,8 @@ type Limits struct {
 	BodyBytes             int `yaml:"bodyBytes" doc:"Largest request body that is read at all, in bytes; calls of the API take at most 65536. Each connection may take as much memory."`
 	Connections           int `yaml:"connections" doc:"Most connections at a time."`
 	StreamsPerAddress     int `yaml:"streamsPerAddress" doc:"Most open streams from one address."`
+	PageFramesPerSecond   int `yaml:"pageFramesPerSecond" doc:"Frames per second in which a sharer may send its page, for ever; four times as many at once. 0 = no limit, else at least 10."`
+	PageBytesPerSecond    int `yaml:"pageBytesPerSecond" doc:"Bytes per second of these frames; eight times as many at once. 0 = no limit, else at least 524288."`
 }
 
 // Shutdown configures how the service stops.
@@ -195,6 +197,7 @@ func Default() Config {
 		Limits: Limits{
 			TokenPerMinute: 300, AddressPerMinute: 1200, FailedLoginsPerMinute: 10, StartsPerMinute: 60,
 			BodyBytes: 256 << 10, Connections: 16384, StreamsPerAddress: 1000,
+			PageFramesPerSecond: 60, PageBytesPerSecond: 1 << 20,
 		},
 		Shutdown: Shutdown{Drain: 10 * time.Second},
 	}

@@ -100,6 +100,8 @@ func TestValidate(t *testing.T) {
 		{"small bodies", func(c *config.Config) { c.Limits.BodyBytes = 10 }, `limits.bodyBytes: 10`},
 		{"no connections", func(c *config.Config) { c.Limits.Connections = 0 }, `limits.connections: 0`},
 		{"no streams", func(c *config.Config) { c.Limits.StreamsPerAddress = 0 }, `limits.streamsPerAddress: 0`},
+		{"hardly any frames", func(c *config.Config) { c.Limits.PageFramesPerSecond = 9 }, `limits.pageFramesPerSecond: 9, want 10..1000000`},
+		{"bytes for no page", func(c *config.Config) { c.Limits.PageBytesPerSecond = 1 << 10 }, `limits.pageBytesPerSecond: 1024, want 524288..1073741824`},
 		{"drain", func(c *config.Config) { c.Shutdown.Drain = -1 }, `shutdown.drain: `},
 
 		{"upper-case UUID", func(c *config.Config) { org(c).ID = strings.ToUpper(orgID) }, `organisations[0].id: `},

@@ -123,7 +123,8 @@ func values() map[string]struct {
 		"session.grace": {"60s", time.Minute}, "session.maxDuration": {"1d", 24 * time.Hour}, "session.oneSessionPerAgent": {"false", false},
 		"session.maxViewers": {"7", 7}, "retention.history": {"1d12h", 36 * time.Hour}, "retention.conversations": {"48h", 48 * time.Hour},
 		"limits.tokenPerMinute": {"0", 0}, "limits.addressPerMinute": {"1", 1}, "limits.failedLoginsPerMinute": {"2", 2}, "limits.startsPerMinute": {"3", 3},
-		"limits.bodyBytes": {"131072", 131072}, "limits.connections": {"32", 32}, "limits.streamsPerAddress": {"4", 4}, "shutdown.drain": {"0s", time.Duration(0)},
+		"limits.bodyBytes": {"131072", 131072}, "limits.connections": {"32", 32}, "limits.streamsPerAddress": {"4", 4}, "limits.pageFramesPerSecond": {"0", 0}, "limits.pageBytesPerSecond": {"524288", 524288},
+		"shutdown.drain": {"0s", time.Duration(0)},
 	}
 }
 

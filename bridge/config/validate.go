@@ -83,6 +83,12 @@ func (c Config) checkLimits(found *problems) {
 	within(found, "limits.bodyBytes", c.Limits.BodyBytes, 64<<10, 64<<20)
 	within(found, "limits.connections", c.Limits.Connections, 16, most)
 	within(found, "limits.streamsPerAddress", c.Limits.StreamsPerAddress, 1, most)
+	if n := c.Limits.PageFramesPerSecond; n != 0 { // fewer than the script sends of a page on which somebody types
+		within(found, "limits.pageFramesPerSecond", n, 10, most)
+	}
+	if n := c.Limits.PageBytesPerSecond; n != 0 { // eight times as many hold a full frame
+		within(found, "limits.pageBytesPerSecond", n, 512<<10, 1<<30)
+	}
 }
 
 func (t TLS) check(found *problems) {
