@@ -176,6 +176,7 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 			node(add.node, f, up?.localName ?? '', up?.nodeType === 1 ? up : up?.host);
 			return true;
 		});
+		d.removes = d.removes.filter((r) => !(flagsOf(mirror.getNode(r.parentId)) & BLOCKED));
 		d.texts = d.texts.filter((t) => {
 			const at = mirror.getNode(t.id);
 			const up = at?.parentNode?.host ?? at?.parentNode;

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { FakeDocument, el, install } from './dom.js';
+import { MASK, makePolicy } from '../policy.js';
+
+install();
+
+const policy = (rules = {}, page = {}) => makePolicy(rules, page);
+
+test('a form value is hidden unless a rule shows it, text is visible', () => {
+	for (const [tag, attributes] of [['input', {}], ['input', { type: 'email' }], ['input', { type: 'checkbox' }], ['textarea', {}], ['select', {}], ['option', {}], ['div', { contenteditable: '' }]]) {
+		assert.equal(policy().isMasked(el(tag, attributes)), true, `${tag} ${JSON.stringify(attributes)}`);
+	}
+	assert.equal(policy().isMasked(el('p')), false);
+	assert.equal(policy().isTextHidden(el('p')), false);
+	assert.equal(policy().isTextHidden(el('textarea')), false, 'a placeholder is not the value');
+	assert.equal(policy().isTextHidden(el('p', { contenteditable: 'true' })), true);
+	assert.equal(policy().isTextHidden(el('p', { contenteditable: 'false' })), false);
+	assert.equal(policy().isMasked(el('input', { type: 'submit' })), false, 'a caption is no value');
+});
+
+test('show rules of the server, of the page and of the markup', () => {
+	const input = el('input');
+	el('div', { class: 'open' }, input);
+	assert.equal(policy({ showSelectors: ['.open'] }).isMasked(input), false);
+	assert.equal(policy({}, { show: '.x,.open' }).isMasked(input), false);
+	assert.equal(policy({}, { show: ['.open'] }).isMasked(input), false);
+	assert.equal(policy({ showSelectors: ['.other'] }).isMasked(input), true);
+	assert.equal(policy().isMasked(el('input', { 'data-cb-show': '' })), false);
+});
+
+test('never, mask and block win over show, in whatever order they nest', () => {
+	for (const rule of ['mask', 'block']) {
+		const inner = el('input', { 'data-cb-show': '' });
+		el('div', { [`data-cb-${rule}`]: '' }, inner);
+		assert.equal(policy().isMasked(inner), true, rule);
+		const within = el('input', { [`data-cb-${rule}`]: '' });
+		el('div', { 'data-cb-show': '' }, within);
+		assert.equal(policy().isMasked(within), true, `${rule} in show`);
+	}
+	const card = el('input', { class: 'card', 'data-cb-show': '' });
+	assert.equal(policy({ neverShowSelectors: ['.card'], showSelectors: ['.card'] }).isMasked(card), true);
+	assert.equal(policy({ neverShowSelectors: ['.card'] }).isNever(card), true);
+	const number = el('b', {}, 'x');
+	el('p', { class: 'card' }, number);
+	assert.equal(policy({ neverShowSelectors: ['.card'] }).isTextHidden(number), true, 'never hides text too');
+});
+
+test('the never list cannot be switched off', () => {
+	const rules = { showSelectors: ['input', 'select'] };
+	for (const attributes of [
+		{ type: 'password' }, { type: 'hidden' }, { 'data-rr-is-password': 'true' },
+		{ autocomplete: 'cc-number' }, { autocomplete: 'section-pay billing CC-CSC' }, { autocomplete: 'one-time-code' },
+		{ autocomplete: 'current-password' }, { autocomplete: 'username new-password' },
+	]) {
+		const input = el('input', { ...attributes, 'data-cb-show': '' });
+		assert.equal(policy(rules).isNever(input), true, JSON.stringify(attributes));
+		assert.equal(policy(rules).isMasked(input), true, JSON.stringify(attributes));
+	}
+	const option = el('option', { 'data-cb-show': '' }, '07');
+	el('select', { autocomplete: 'cc-exp-month' }, option);
+	assert.equal(policy(rules).isMasked(option), true, 'options of a card\'s month');
+	assert.equal(policy(rules).isMasked(el('input', { autocomplete: 'street-address' })), false);
+});
+
+test('a field that was a password stays one, and so does what takes its place', () => {
+	const p = policy({ showSelectors: ['input'] });
+	const password = el('input', { type: 'password', name: 'secret' });
+	assert.equal(p.isNever(password), true);
+	password.type = 'text';
+	assert.equal(p.isNever(password), true, 'type flipped');
+	assert.equal(p.isMasked(el('input', { type: 'text', name: 'secret' })), true, 'swapped in by name');
+	assert.equal(p.isMasked(el('input', { type: 'text', name: 'town' })), false);
+	const hidden = el('input', { type: 'hidden' });
+	p.isNever(hidden);
+	hidden.type = 'text';
+	assert.equal(p.isMasked(hidden), true, 'a hidden field that appears');
+});
+
+test('rules reach into shadow roots and frames', () => {
+	const input = el('input', { 'data-cb-show': '' });
+	const host = el('x-card', { 'data-cb-mask': '' });
+	host.attachShadow().append(input);
+	assert.equal(policy().isMasked(input), true);
+	assert.match(policy().reason(input).rule, /^mask/);
+
+	const frame = el('iframe', { class: 'pay' });
+	new FakeDocument().append(el('body', {}, frame));
+	const text = el('p', {}, 'inside');
+	new FakeDocument(frame).append(el('html', {}, text));
+	assert.equal(policy({ blockSelectors: ['.pay'] }).isBlocked(text), true);
+	assert.equal(policy().isBlocked(text), false);
+
+	const edited = new FakeDocument();
+	edited.designMode = 'on';
+	const written = el('p', {}, 'mail');
+	edited.append(el('html', {}, written));
+	assert.equal(policy().isTextHidden(written), true, 'designMode');
+});
+
+test('a form whose parentNode is a field of its own does not lead in circles', () => {
+	const form = el('form', { 'data-cb-show': '' });
+	const input = el('input', { name: 'parentNode' });
+	form.append(input);
+	form.parentNode = input;
+	input.closest = () => form;
+	assert.equal(policy().isMasked(input), true);
+});
+
+test('private text: hidden but where a rule shows it; the page cannot undo it', () => {
+	for (const [rules, page] of [[{ textMode: 'private' }, {}], [{ textMode: 'visible' }, { text: 'private' }], [{ textMode: 'private' }, { text: 'visible' }]]) {
+		const p = policy(rules, page);
+		assert.equal(p.textPrivate, true);
+		assert.equal(p.isTextHidden(el('p')), true);
+		assert.equal(p.isTextHidden(el('p', { 'data-cb-show': '' })), false);
+	}
+});
+
+test('readonly and private', () => {
+	assert.equal(policy({ readonlySelectors: ['#total'] }).isReadonly(el('input', { id: 'total' })), true);
+	assert.equal(policy({}, { readonly: '.r' }).isReadonly(el('b', { class: 'r' })), true);
+	assert.equal(policy().isReadonly(el('input')), false);
+	assert.equal(policy().isPrivate(el('input')), false, 'hidden by default only');
+	assert.equal(policy().isPrivate(el('input', { 'data-cb-mask': '' })), true);
+	assert.equal(policy().isPrivate(el('input', { type: 'password' })), true);
+});
+
+test('a broken selector is named and nothing is shared, a broken show selector hides', () => {
+	const bad = ['', '..', 'a >', '[x', '[x="y', 'a/*', ':not(a'].filter(Boolean);
+	for (const selector of bad) {
+		for (const [rules, page] of [
+			[{ maskSelectors: ['.ok', selector] }, {}], [{ blockSelectors: [selector] }, {}], [{ neverShowSelectors: [selector] }, {}],
+			[{ readonlySelectors: [selector] }, {}], [{}, { mask: selector }], [{}, { block: [selector] }], [{}, { readonly: selector }],
+		]) {
+			assert.throws(() => policy(rules, page), (e) => e.selector === selector && e.message.includes(selector), selector);
+		}
+		const p = policy({ showSelectors: [selector, '.good'] });
+		assert.equal(p.isMasked(el('input', { class: 'good' })), false, 'the others still count');
+		assert.equal(p.isMasked(el('input')), true);
+	}
+});
+
+test('pause by address', () => {
+	const url = 'https://shop.example/pay/card?step=2#top';
+	for (const [condition, urlFragment, want] of [
+		['Includes', '/pay', true], ['Includes', '/buy', false], ['DoesNotInclude', '/pay', false], ['DoesNotInclude', '/buy', true],
+		['StartsWith', '/pay', true], ['StartsWith', 'https://shop.example/pay', true], ['StartsWith', '/card', false],
+		['EndsWith', '/card', true], ['EndsWith', '#top', true], ['EndsWith', '/pay', false],
+		['Equals', '/pay/card', true], ['Equals', 'https://shop.example/pay/card', true], ['Equals', '/pay', false],
+		['Sometimes', '/x', true],
+	]) {
+		assert.equal(policy({ pauseCriteria: [{ condition, urlFragment }] }).paused(url), want, `${condition} ${urlFragment}`);
+	}
+	assert.equal(policy().paused(url), false);
+});
+
+test('the reason names the rule', () => {
+	const p = policy({ maskSelectors: ['.m'], neverShowSelectors: ['.n'], showSelectors: ['.s'], blockSelectors: ['.b'] });
+	for (const [element, kind, want] of [
+		[el('input', { class: 'm s' }), 'value', { shown: false, rule: 'mask: .m' }],
+		[el('input', { class: 'n' }), 'value', { shown: false, rule: 'never: .n' }],
+		[el('input', { class: 'b' }), 'value', { shown: false, rule: 'block: .b' }],
+		[el('input', { class: 's', type: 'password' }), 'value', { shown: false, rule: 'never: type=password' }],
+		[el('input', { class: 's' }), 'value', { shown: true, rule: 'show: .s' }],
+		[el('input'), 'value', { shown: false, rule: 'default: form value' }],
+		[el('p'), 'text', { shown: true, rule: 'default: text visible' }],
+	]) {
+		assert.deepEqual(p.reason(element, kind), want);
+	}
+});
+
+test('the mask tells no length', () => {
+	assert.equal(policy().maskValue('a'), MASK);
+	assert.equal(policy().maskValue('a long secret'), MASK);
+	assert.equal(policy().maskValue(''), '');
+	assert.equal([...MASK].length, 8);
+});
