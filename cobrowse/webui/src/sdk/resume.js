@@ -61,7 +61,6 @@ export function makeTabs(answer) {
 		channel = new BroadcastChannel('cobridge');
 		channel.onmessage = quiet(({ data }) => {
 			if (data.question) {
-				if (asked[data.by]) return;
 				const said = data.question === 'tab' ? data.about === mine : answer(data.question);
 				if (said) channel.postMessage({ to: data.by, said });
 			} else {

@@ -47,37 +47,28 @@ export function makeStream({ address, epoch, hello, onFrame, onLost, onOver, ful
 	let ring = [];
 	let bytes = 0; // in ring
 	let fullBytes = 0; // of the newest full frame: it may lie in the buffer as a whole
-	let dropping = false; // the buffer was too full: a full frame follows when it has drained
+	let broken = false; // viewers cannot follow until the next full frame, which begins an epoch: that is right whatever they have
 
 	const forget = (upTo) => {
 		while (ring.length && ring[0].s <= upTo) bytes -= ring.shift().data.length;
 	};
 
-	/** A new epoch needs no other frame: it is right whatever the server has. */
-	const anew = (after) => {
-		epoch = Math.max(epoch, after) + 1;
-		seq = 0;
-		ring = [];
-		bytes = 0;
-		full();
-	};
-
 	/** Sends what the server has not got. */
 	const settle = (have) => {
 		const { e = 0, s = 0 } = have ?? {};
-		if (!seq && !dropping) {
+		if (!seq) {
 			// The first frame of this page is still to come.
 			if (e >= epoch) epoch = e + 1;
-			return;
+		} else {
+			const from = e === epoch ? s : 0;
+			forget(from);
+			if (e > epoch || (ring.length ? ring[0].s !== from + 1 : from !== seq)) {
+				epoch = Math.max(epoch, e);
+				broken = true;
+			}
 		}
-		const from = e === epoch ? s : 0;
-		forget(from);
-		if (dropping || e > epoch || (ring.length ? ring[0].s !== from + 1 : from !== seq)) {
-			dropping = false;
-			anew(e);
-			return;
-		}
-		for (const frame of ring) socket.send(frame.data);
+		if (broken) full();
+		else for (const frame of ring) socket.send(frame.data);
 	};
 
 	/** A network that is gone leaves the socket open: the missing acknowledgements tell. */
@@ -91,30 +82,24 @@ export function makeStream({ address, epoch, hello, onFrame, onLost, onOver, ful
 	};
 
 	const drain = () => setTimeout(quiet(() => {
-		if (!welcomed || !dropping) return;
-		if (socket.bufferedAmount > mostWaiting / 16) {
-			drain();
-			return;
-		}
-		dropping = false;
-		anew(epoch);
+		if (!welcomed) return;
+		if (socket.bufferedAmount > mostWaiting / 16) drain();
+		else full();
 	}), 100);
 
 	const events = ({ k, json, fresh }) => {
-		if (over || dropping) return;
-		if (fresh) {
-			// Viewers who have a picture need this one too, and skip what continues theirs.
-			epoch += 1;
-			seq = 0;
-			ring = [];
-			bytes = 0;
-		}
-		if (!seq && k !== 'full') return; // an epoch begins with its picture
+		if (over || broken && k !== 'full') return;
 		if (welcomed && socket.bufferedAmount > mostWaiting + fullBytes) {
-			dropping = true;
+			broken = true;
 			drain();
 			return;
 		}
+		if (seq && (broken || fresh)) {
+			epoch += 1;
+			seq = bytes = 0;
+			ring = [];
+		}
+		broken = false;
 		seq += 1;
 		const data = `{"t":"ev","e":${epoch},"s":${seq},"c":${Date.now()},${k ? `"k":"${k}",` : ''}"b":${json}}`;
 		if (k === 'full') fullBytes = data.length;
