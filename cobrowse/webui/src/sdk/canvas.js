@@ -7,10 +7,9 @@ const most = 200 * 1024; // characters of one picture
  * @param {object} parts
  * @param {import('./policy.js').Policy} parts.policy
  * @param {(event: any) => void} parts.emit takes an rrweb event that sets the src of the image that stands for the canvas
- * @param {() => number} [parts.now] ms
  * @returns {{source(el: HTMLCanvasElement, id: number): string, start(): void, stop(): void}} source gives the picture as a data: address and watches the canvas from then on; '' when there is none: masked, blocked, tainted by a foreign image, too large
  */
-export function makeCanvases({ policy, emit, now = Date.now }) {
+export function makeCanvases({ policy, emit }) {
 	/** @type {Map<HTMLCanvasElement, {id: number, src: string, next: number}>} */
 	const watched = new Map();
 	let timer = 0;
@@ -26,10 +25,10 @@ export function makeCanvases({ policy, emit, now = Date.now }) {
 	};
 
 	const look = (el, id) => {
-		const begun = now();
+		const begun = Date.now();
 		const src = draw(el);
 		// An expensive picture is taken less often: at most 5 % of the page's time.
-		watched.set(el, { id, src, next: begun + Math.max(every, 20 * (now() - begun)) });
+		watched.set(el, { id, src, next: begun + Math.max(every, 20 * (Date.now() - begun)) });
 		return src;
 	};
 
@@ -37,9 +36,9 @@ export function makeCanvases({ policy, emit, now = Date.now }) {
 		if (document.hidden) return;
 		for (const [el, { id, src, next }] of watched) {
 			if (!el.isConnected) watched.delete(el);
-			else if (now() >= next) {
+			else if (Date.now() >= next) {
 				const fresh = look(el, id);
-				if (fresh !== src) emit({ type: 3, timestamp: now(), data: { source: 0, texts: [], attributes: [{ id, attributes: { src: fresh || null } }], removes: [], adds: [] } });
+				if (fresh !== src) emit({ type: 3, timestamp: Date.now(), data: { source: 0, texts: [], attributes: [{ id, attributes: { src: fresh || null } }], removes: [], adds: [] } });
 			}
 		}
 	};

@@ -3,6 +3,7 @@
 // say anything else than what happens, and it never repeats content. A bundle of
 // its own, loaded on demand.
 
+import { EDITED, parent } from './policy.js';
 import { cleanCss, makeScrubber } from './scrubber.js';
 
 /**
@@ -37,6 +38,39 @@ const token = /(?=[^/\s]*\d)(?=[^/\s]*[a-z])[\w+=.~-]{20,}|eyJ[\w-]{10,}\./i;
 const iban = /\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b/;
 
 const own = (node) => node.parentNode?.host ?? node.parentNode;
+
+// The nearest element that matches, across the borders of shadow roots and frames.
+function nearest(el, selector) {
+	for (let at = el; at; at = parent(at.getRootNode())) {
+		const hit = at.closest(selector);
+		if (hit) return hit;
+	}
+	return null;
+}
+
+/**
+ * The rule that decides about an element's value or text: "never: type=password",
+ * "mask: .card", "default: form value".
+ * @param {import('./policy.js').Policy} policy
+ * @param {Element} el
+ * @param {'value'|'text'} [kind]
+ * @returns {string}
+ */
+export function reason(policy, el, kind = 'value') {
+	const found = (name) => {
+		const rule = policy.rules[name].find((selector) => nearest(el, selector));
+		return rule && `${name}: ${rule}`;
+	};
+	const forced = found('block') || found('never') || found('mask');
+	if (forced) return forced;
+	const why = kind === 'value' && policy.never(el);
+	if (why) return 'never: ' + why;
+	const shown = found('show');
+	if (shown) return shown;
+	if (policy.flags(el) & EDITED) return 'default: contenteditable';
+	if (kind === 'value' && policy.isMasked(el)) return 'default: form value';
+	return `default: text ${policy.textPrivate ? 'private' : 'visible'}`;
+}
 
 /** @param {Element} el */
 function path(el) {
@@ -103,7 +137,7 @@ export function lint(root, policy) {
 	};
 
 	const value = (el, where) => {
-		const { rule } = policy.reason(el);
+		const rule = reason(policy, el);
 		const editable = !field.test(el.localName);
 		const type = editable ? 'contenteditable' : el.type;
 		if (noValue.test(type)) {
@@ -112,7 +146,7 @@ export function lint(root, policy) {
 			return;
 		}
 		const shown = caption.test(type) ? !policy.isTextHidden(el) : !policy.isMasked(el);
-		rows.push({ path: where, kind: 'value', name: type, shown, rule: caption.test(type) ? policy.reason(el, 'text').rule : rule, hint: shown && !caption.test(type) ? risk(el) : '' });
+		rows.push({ path: where, kind: 'value', name: type, shown, rule: caption.test(type) ? reason(policy, el, 'text') : rule, hint: shown && !caption.test(type) ? risk(el) : '' });
 	};
 
 	const risk = (el, only) => {
@@ -134,9 +168,9 @@ export function lint(root, policy) {
 			if (before === '' || name === 'type' || (svg && after === before && !svgSpeaks.test(name)) || (structure.test(name) && after === before && !(name === 'id' && token.test(before)))) continue;
 			if (name === 'style' && cleanCss(before) === before) continue;
 			const row = { path: where, kind: /** @type {const} */ ('attribute'), name, shown: after === before, rule: 'default: attribute as it is', hint: '' };
-			const masked = policy.reason(el, /^opt/.test(el.localName) ? 'value' : 'text');
-			if (after === undefined) row.rule = /^(mask|never|block)/.test(masked.rule) ? masked.rule : 'default: attribute is never sent';
-			else if (/^\u2022+$/.test(after)) row.rule = masked.rule;
+			const masked = reason(policy, el, /^opt/.test(el.localName) ? 'value' : 'text');
+			if (after === undefined) row.rule = /^(mask|never|block)/.test(masked) ? masked : 'default: attribute is never sent';
+			else if (/^\u2022+$/.test(after)) row.rule = masked;
 			else if (after === '#') row.rule = 'default: only that it is a link';
 			else if (after !== before) Object.assign(row, { shown: true, rule: 'default: address without query and fragment' });
 			if (row.shown && token.test(String(after))) row.hint = 'looks like a token or an id: move it, or block the element';
@@ -149,19 +183,19 @@ export function lint(root, policy) {
 		const words = [...el.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join(' ');
 		if (!/\S/.test(words) || /^(style|script|noscript|template|textarea)$/.test(el.localName)) return;
 		const hidden = /^opt/.test(el.localName) ? policy.isMasked(el) : policy.isTextHidden(el);
-		const { rule } = policy.reason(el, /^opt/.test(el.localName) ? 'value' : 'text');
+		const rule = reason(policy, el, /^opt/.test(el.localName) ? 'value' : 'text');
 		const hint = hidden ? '' : suspectText(words);
 		if (!hidden && !hint && rule.startsWith('default')) plainText++;
 		else rows.push({ path: where, kind: 'text', name: el.localName, shown: !hidden, rule, hint });
 	};
 
-	const risky = (el, where, name, hint, shown = false) => rows.push({ path: where, kind: 'risk', name, shown, rule: shown ? policy.reason(el, 'text').rule : 'not recorded', hint });
+	const risky = (el, where, name, hint, shown = false) => rows.push({ path: where, kind: 'risk', name, shown, rule: shown ? reason(policy, el, 'text') : 'not recorded', hint });
 
 	const visit = (el) => {
 		if (/^(script|base|noscript|template)$/.test(el.localName)) return;
 		const where = path(el);
 		if (policy.isBlocked(el)) {
-			rows.push({ path: where, kind: 'text', name: el.localName, shown: false, rule: policy.reason(el).rule, hint: '' });
+			rows.push({ path: where, kind: 'text', name: el.localName, shown: false, rule: reason(policy, el), hint: '' });
 			return;
 		}
 		attributes(el, where);
@@ -184,7 +218,7 @@ export function lint(root, policy) {
 	};
 
 	visit(top);
-	if (plainText) rows.push({ path: path(top), kind: 'text', name: `${plainText} other elements`, shown: true, rule: policy.reason(top, 'text').rule, hint: '' });
+	if (plainText) rows.push({ path: path(top), kind: 'text', name: `${plainText} other elements`, shown: true, rule: reason(policy, top, 'text'), hint: '' });
 	return rows;
 }
 

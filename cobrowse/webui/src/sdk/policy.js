@@ -14,8 +14,9 @@ export const READONLY = 16;
 const NEVER = 32;
 
 const password = /(^|\s)(cc-|one-time-code|(current|new)-password)/i; // in autocomplete
-const field = /^(input|textarea|select|opt(ion|group)|datalist)$/;
-const label = /^(submit|button|reset)$/; // inputs whose value is a caption
+const field = /^(input|textarea|select|opt.*|datalist)$/;
+export const caption = /^(submit|button|reset)$/; // inputs whose value is one
+export const choice = /^(textarea|select|opt.*|datalist)$/; // text inside is a field's value
 
 /**
  * @typedef {object} Rules the deployment's rules, as the settings and the welcome frame carry them
@@ -45,7 +46,6 @@ const label = /^(submit|button|reset)$/; // inputs whose value is a caption
  * @property {(el: Element) => boolean} isBlocked
  * @property {(el: Element) => boolean} isTextHidden its text and its text-like attributes (title, alt, placeholder …) are hidden
  * @property {(el: Element) => boolean} isReadonly an agent may not change it
- * @property {(el: Element, kind?: 'value'|'text') => {shown: boolean, rule: string}} reason the rule that decides, for people: "never: type=password", "mask: .card", "default"
  * @property {(url: string) => boolean} paused nothing is shared of a page with this address
  * @property {(text: string) => string} maskValue MASK, or '' for nothing
  * @property {string} blockSelector all block selectors as one list, for rrweb
@@ -54,6 +54,8 @@ const label = /^(submit|button|reset)$/; // inputs whose value is a caption
  * @property {(el: Element, above: number) => number} step the same when those of its parent are known
  * @property {(el: Element, flags: number) => boolean} hidesValue
  * @property {(el: Element, flags: number) => boolean} hidesText
+ * @property {Record<'block'|'never'|'mask'|'show'|'readonly', string[]>} rules all selectors, for the lint
+ * @property {(el: Element) => string} never why the built-in never list forbids the field: "type=password"; '' if it does not
  */
 
 // A selector that swallows what is appended to it (an open bracket, string,
@@ -69,17 +71,8 @@ function valid(selector) {
 }
 
 // The parent, across the borders of shadow roots and of frames.
-function parent(node) {
+export function parent(node) {
 	try { return node.parentNode || node.host || node.defaultView?.frameElement; } catch { return null; }
-}
-
-// The nearest element that matches, across the same borders.
-function nearest(node, selector) {
-	for (let at = node; at; at = parent(at.getRootNode())) {
-		const hit = at.closest(selector);
-		if (hit) return hit;
-	}
-	return null;
 }
 
 const list = (more) => [].concat(more ?? []).filter(Boolean);
@@ -148,28 +141,30 @@ export function makePolicy(rules, page = {}) {
 	const never = (el) => {
 		if (/^opt/.test(el.localName)) el = el.closest('select') || el;
 		if (!field.test(el.localName)) return '';
+		const auto = el.getAttribute('autocomplete');
 		let why = '';
 		if (el.type === 'password' || el.hasAttribute('data-rr-is-password')) {
 			why = 'type=password';
 			for (const name of [el.name, el.id]) if (name) names.add(name);
 		} else if (el.type === 'hidden') why = 'type=hidden';
-		else if (password.test(el.getAttribute('autocomplete') || '')) why = 'autocomplete=' + el.getAttribute('autocomplete');
-		else if (seen.has(el)) return 'was hidden before';
-		else if (names.has(el.name) || names.has(el.id)) return 'named as a password';
+		else if (password.test(auto)) why = 'autocomplete=' + auto;
+		else if (seen.has(el) || names.has(el.name) || names.has(el.id)) why = 'was type=password';
 		if (why) seen.add(el);
 		return why;
 	};
 
-	const isValue = (el, f) => f & EDITED || (field.test(el.localName) && !label.test(el.type));
+	const isValue = (el, f) => f & EDITED || (field.test(el.localName) && !caption.test(el.type));
 	const shows = (f) => f & SHOWN && !(f & (MASKED | BLOCKED));
 	const hidesValue = (el, f) => Boolean(never(el)) || !shows(f);
 	const hidesText = (el, f) => Boolean(f & (MASKED | BLOCKED))
 		|| (Boolean(textPrivate || f & EDITED) && !(f & SHOWN))
-		|| (/^(textarea|select|opt.*|datalist)$/.test(el.localName) && hidesValue(el, f));
+		|| (choice.test(el.localName) && hidesValue(el, f));
 
 	if (globalThis.document?.querySelectorAll) for (const el of document.querySelectorAll('input[type=password]')) never(el);
 
 	return {
+		rules: all,
+		never,
 		textPrivate,
 		blockSelector: all.block.join(),
 		flags,
@@ -186,20 +181,6 @@ export function makePolicy(rules, page = {}) {
 		// The placeholder of a field is not its value.
 		isTextHidden: (el) => hidesText(field.test(el.localName) ? { localName: '' } : el, flags(el)),
 		isReadonly: (el) => Boolean(flags(el) & READONLY),
-		reason(el, kind = 'value') {
-			for (const name of ['block', 'never', 'mask']) {
-				const rule = all[name].find((selector) => nearest(el, selector));
-				if (rule) return { shown: false, rule: `${name}: ${rule}` };
-			}
-			const f = flags(el);
-			const why = kind === 'value' && never(el);
-			if (why) return { shown: false, rule: 'never: ' + why };
-			const show = all.show.find((selector) => nearest(el, selector));
-			if (show) return { shown: true, rule: 'show: ' + show };
-			if (f & EDITED) return { shown: false, rule: 'default: contenteditable' };
-			if (kind === 'value' && isValue(el, f)) return { shown: false, rule: 'default: form value' };
-			return { shown: !textPrivate, rule: `default: text ${textPrivate ? 'private' : 'visible'}` };
-		},
 		paused(url) {
 			const { href, pathname, search, hash } = new URL(url, globalThis.location?.href);
 			const forms = [href, pathname + search + hash, pathname + search, pathname, href.replace(/[?#].*/, '')];

@@ -222,9 +222,9 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 				emit,
 				blockSelector: policy.blockSelector,
 				maskAllInputs: true,
+				// Text is the scrubber's: rrweb's maskTextFn does not see text that stands
+				// directly in a shadow root.
 				maskInputFn: (text, el) => (policy.isMasked(el) ? policy.maskValue(text) : text),
-				// Here a net below the scrubber, which knows more of the text's place.
-				...policy.textPrivate && { maskTextSelector: '*', maskTextFn: (text, el) => (!el || policy.isTextHidden(el) ? text.replace(/\S+/g, '\u2022\u2022\u2022\u2022') : text) },
 				slimDOMOptions: 'all',
 				sampling: { mousemove: 50, mousemoveCallback: 60, scroll: 80, input: 'all' },
 				// A wrong rule that the page gives to insertRule is the page's to know.

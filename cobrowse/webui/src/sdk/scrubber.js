@@ -1,7 +1,7 @@
 // Takes out of rrweb's events what must not leave the page. rrweb hides form
 // values; it does not hide attributes, addresses, titles and much else.
 
-import { BLOCKED, EDITED, MASK, MASKED, SHOWN } from './policy.js';
+import { BLOCKED, EDITED, MASK, MASKED, SHOWN, caption, choice } from './policy.js';
 
 const most = 200 * 1024; // characters of an image in an address
 
@@ -10,14 +10,12 @@ const empty = /^(meta|base|script|noscript|template)$/;
 const dropped = /^(on.*|nonce|integrity|srcdoc|crossorigin|rr_(src|dataurl)|(form)?action|ping|cite|imagesrcset)$/;
 const kept = /^(class|id|rr_.*)$/;
 const address = /^(href|src|poster|data|background|xlink:href)$/;
-const textual = /^(title|alt|placeholder|label|content|summary|xlink:title|aria-(label|description|valuetext|roledescription|placeholder|braille.*))$/;
+const textual = /^(title|alt|placeholder|label|content|summary|xlink:title|aria-.*(label|description|text|placeholder))$/;
 // Attributes whose values are of the page's making: references, sizes, states.
-const known = /^(for|form|list|headers|sizes|media|color|bgcolor|face|autocomplete|rel|part|slot|is|lang|type|role|coords|usemap|m(in|ax)(length)?|step|low|high|optimum|span|colspan|rowspan|cols|rows|size|(margin|frame)?(width|height|border)|cell(padding|spacing)|[hv]space|tabindex|start|popovertarget|aria-.*|xml.*)$/;
+const known = /^(for|form|list|headers|sizes|media|color|bgcolor|autocomplete|rel|part|slot|is|lang|type|role|m(in|ax)(length)?|step|low|high|optimum|span|colspan|rowspan|cols|rows|size|(margin|frame)?(width|height|border)|cell.*|tabindex|start|aria-.*|xml.*)$/;
 const word = /^([a-z][a-z_-]{0,23})?$/;
 const noValue = /^(hidden|checkbox|radio|image|file)$/;
-const choice = /^(textarea|select|opt.*|datalist)$/; // text that is a field's value
 const plain = { localName: '' }; // what is asked for an element that is no field
-const caption = /^(submit|button|reset)$/;
 
 /**
  * An address without what may be secret in it: no query, fragment, matrix

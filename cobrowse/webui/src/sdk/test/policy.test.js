@@ -83,7 +83,6 @@ test('rules reach into shadow roots and frames', () => {
 	const host = el('x-card', { 'data-cb-mask': '' });
 	host.attachShadow().append(input);
 	assert.equal(policy().isMasked(input), true);
-	assert.match(policy().reason(input).rule, /^mask/);
 
 	const frame = el('iframe', { class: 'pay' });
 	new FakeDocument().append(el('body', {}, frame));
@@ -153,21 +152,6 @@ test('pause by address', () => {
 		assert.equal(policy({ pauseCriteria: [{ condition, urlFragment }] }).paused(url), want, `${condition} ${urlFragment}`);
 	}
 	assert.equal(policy().paused(url), false);
-});
-
-test('the reason names the rule', () => {
-	const p = policy({ maskSelectors: ['.m'], neverShowSelectors: ['.n'], showSelectors: ['.s'], blockSelectors: ['.b'] });
-	for (const [element, kind, want] of [
-		[el('input', { class: 'm s' }), 'value', { shown: false, rule: 'mask: .m' }],
-		[el('input', { class: 'n' }), 'value', { shown: false, rule: 'never: .n' }],
-		[el('input', { class: 'b' }), 'value', { shown: false, rule: 'block: .b' }],
-		[el('input', { class: 's', type: 'password' }), 'value', { shown: false, rule: 'never: type=password' }],
-		[el('input', { class: 's' }), 'value', { shown: true, rule: 'show: .s' }],
-		[el('input'), 'value', { shown: false, rule: 'default: form value' }],
-		[el('p'), 'text', { shown: true, rule: 'default: text visible' }],
-	]) {
-		assert.deepEqual(p.reason(element, kind), want);
-	}
 });
 
 test('the mask tells no length', () => {

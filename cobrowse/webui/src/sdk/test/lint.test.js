@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { el, install } from './dom.js';
+import { reason } from '../lint.js';
+import { makePolicy } from '../policy.js';
+
+install();
+
+test('the reason names the rule', () => {
+	const p = makePolicy({ maskSelectors: ['.m'], neverShowSelectors: ['.n'], showSelectors: ['.s'], blockSelectors: ['.b'] });
+	const inShadow = el('input');
+	el('div', { class: 'm' }).attachShadow().append(inShadow);
+	for (const [element, kind, want] of [
+		[el('input', { class: 'm s' }), 'value', 'mask: .m'],
+		[el('input', { class: 'n' }), 'value', 'never: .n'],
+		[el('input', { class: 'b' }), 'value', 'block: .b'],
+		[el('input', { class: 's', type: 'password' }), 'value', 'never: type=password'],
+		[el('input', { class: 's' }), 'value', 'show: .s'],
+		[el('input'), 'value', 'default: form value'],
+		[el('p'), 'text', 'default: text visible'],
+		[inShadow, 'value', 'mask: .m'],
+	]) {
+		assert.equal(reason(p, element, kind), want);
+	}
+});
