@@ -16,14 +16,18 @@ func TestScreenshots(t *testing.T) {
 		dir = t.TempDir()
 	}
 	b := startChrome(t)
+	site := b.record(t, shop, look{width: 1180, height: 760})
 	for _, tt := range []struct {
 		suffix string
 		look
 		names []string
 	}{
-		{"", look{width: 1100, height: 620}, []string{"fresh", "waiting", "live", "confirm", "ended", "expired"}},
-		{"-dark", look{width: 1100, height: 620, dark: true}, []string{"waiting", "live", "ended", "expired"}},
-		{"-narrow", look{width: 360, height: 740}, []string{"live"}},
+		{"", look{width: 1280, height: 800}, []string{"fresh", "waiting", "live", "private", "control", "drawing", "paused", "confirm", "ended", "expired"}},
+		{"-dark", look{width: 1280, height: 800, dark: true}, []string{"waiting", "control", "ended", "expired"}},
+		{"-wide", look{width: 1920, height: 1080}, []string{"live"}},
+		{"-tablet", look{width: 768, height: 1024}, []string{"control"}},
+		{"-narrow", look{width: 360, height: 740}, []string{"waiting"}},
+		{"-german", look{width: 1280, height: 800, language: "de"}, []string{"control"}},
 	} {
 		suffix, l := tt.suffix, tt.look
 		save := func(p *page, name string) {
@@ -31,38 +35,61 @@ func TestScreenshots(t *testing.T) {
 			if !slices.Contains(tt.names, name) {
 				return
 			}
-			p.eval(`document.activeElement.blur()`)
-			p.eval(`document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 150)))`)
+			p.eval(`document.fonts.ready.then(() => new Promise((done) => setTimeout(done, 200)))`)
 			data := p.screenshot()
-			if len(data) > 80<<10 {
-				t.Errorf("%s has %d bytes, want at most 80 KiB", name, len(data))
+			if len(data) > 160<<10 {
+				t.Errorf("%s has %d bytes, want at most 160 KiB", name, len(data))
 			}
 			if err := os.WriteFile(filepath.Join(dir, "join-"+name+suffix+".png"), data, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
 		h := newHouse(t)
+		h.site(t, nil)
 		s := h.start(t, everybody)
 		late := h.start(t, agentAndSupervisor)
 		expired := h.joinURL(t, late, annPID)
 		// What is seen until the script has had its first answer.
-		blocked := b.person(t).open(expired, look{width: l.width, height: l.height, dark: l.dark, block: "*/api/v2/*"})
+		blocked := b.person(t).open(expired, look{width: l.width, height: l.height, dark: l.dark, language: l.language, block: "*/api/v2/*"})
 		save(blocked, "fresh")
-		fresh := b.person(t).open(h.joinURL(t, s, annPID), l)
-		fresh.screen("waiting")
-		save(fresh, "waiting")
-		other := b.person(t).open(h.joinURL(t, s, s.Sharer()), l)
-		other.screen("live")
-		fresh.screen("live")
+		agent := b.person(t).open(h.joinURL(t, s, annPID), l)
+		agent.screen("waiting")
+		save(agent, "waiting")
+		customer := h.share(t, s)
+		customer.send(map[string]any{"t": "page", "url": "https://shop.example/checkout", "title": "Checkout"})
 		b.person(t).open(h.joinURL(t, s, benPID), l).screen("live")
-		fresh.wait(`document.querySelectorAll("#peers .here").length === 3`)
-		save(fresh, "live")
-		fresh.eval(`document.getElementById("exit").click()`)
-		fresh.wait(`document.getElementById("confirm").open`)
-		save(fresh, "confirm")
-		fresh.eval(`document.getElementById("confirmYes").click()`)
-		fresh.screen("ended")
-		save(fresh, "ended")
+		agent.screen("live")
+		customer.full(site.first())
+		agent.wait(`document.body.dataset.view === "picture" && document.querySelectorAll("#peers .here").length === 3`)
+		customer.send(map[string]any{"t": "ptr", "x": 300, "y": 260, "id": site.id("#city"), "fx": 0.4, "fy": 0.5})
+		agent.wait(`document.querySelector("#marks .pointer")`)
+		save(agent, "live")
+		customer.send(map[string]any{"t": "focus", "e": 1, "id": site.id("#card"), "masked": true})
+		agent.wait(`!document.querySelector("#marks .private").hidden`)
+		save(agent, "private")
+		customer.send(map[string]any{"t": "focus", "e": 1, "id": site.id("#card"), "masked": false})
+		agent.ask("draw")
+		customer.allow("draw")
+		agent.wait(`!document.getElementById("drawTools").hidden`)
+		agent.ask("control")
+		agent.ask("navigate")
+		customer.allow("control")
+		agent.wait(`document.body.hasAttribute("data-control")`)
+		agent.eval(`document.getElementById("catcher").focus()`)
+		save(agent, "control")
+		agent.eval(`document.getElementById("pen").click()`)
+		agent.draw([][2]float64{{700, 130}, {760, 115}, {900, 120}, {930, 180}, {900, 330}, {760, 345}, {690, 300}, {690, 180}, {705, 125}})
+		save(agent, "drawing")
+		agent.eval(`document.getElementById("pen").click()`)
+		customer.send(map[string]any{"t": "pause", "on": true, "why": "customer"})
+		agent.screen("paused")
+		save(agent, "paused")
+		agent.eval(`document.getElementById("exit").click()`)
+		agent.wait(`document.getElementById("confirm").open`)
+		save(agent, "confirm")
+		agent.eval(`document.getElementById("confirmYes").click()`)
+		agent.screen("ended")
+		save(agent, "ended")
 		h.advance(16 * time.Minute)
 		save(b.person(t).open(expired, l), "expired")
 	}

@@ -91,7 +91,7 @@ function showState() {
 		show({ screen: 'live', text: text(state.sharer ? 'live.sharer' : 'live.viewer') });
 	} else if (state.phase === 'paused' || state.phase === 'reconnecting') {
 		const screen = state.phase === 'paused' ? 'paused' : 'sharerLost';
-		show({ screen, head: text(`${screen}.head`), text: text(`${screen}.text`) });
+		show({ screen, tone: state.phase, head: text(`${screen}.head`), text: text(`${screen}.text`) });
 	} else {
 		show({ screen: 'waiting' });
 	}

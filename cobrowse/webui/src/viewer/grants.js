@@ -35,7 +35,7 @@ export function makeGrants(send, changed) {
 		button.id = `ask-${kind}`;
 		state.id = `state-${kind}`;
 		button.setAttribute('aria-describedby', state.id);
-		button.addEventListener('click', () => (mine(kind) || asked.has(kind) ? giveBack(kind) : ask(kind)));
+		button.addEventListener('click', () => (mine(kind) ? giveBack(kind) : ask(kind)));
 		row.append(button, state);
 		$('grants').append(row);
 		rows.set(kind, { row, state, button });
@@ -57,8 +57,7 @@ export function makeGrants(send, changed) {
 	}
 
 	function giveBack(kind) {
-		if (!mine(kind) && !asked.has(kind)) return;
-		settle(kind);
+		if (!mine(kind)) return;
 		send({ t: 'revoke', kind });
 		list = list.filter((grant) => grant.kind !== kind || grant.participant !== me);
 		say(text(`ask.${kind}.back`, who));
@@ -83,8 +82,8 @@ export function makeGrants(send, changed) {
 			row.hidden = !may.includes(kind);
 			const how = mine(kind) ? 'granted' : asked.has(kind) ? 'asked' : refused.has(kind) ? 'refused' : 'idle';
 			row.dataset.state = how;
-			button.disabled = how !== 'granted' && !live;
-			const label = text(how === 'granted' ? `ask.${kind}.give` : how === 'asked' ? 'ask.cancel' : `ask.${kind}`);
+			button.disabled = how === 'asked' || how !== 'granted' && !live;
+			const label = text(how === 'granted' ? `ask.${kind}.give` : `ask.${kind}`);
 			if (button.textContent !== label) button.textContent = label;
 			const words = how === 'refused' ? refused.get(kind) : text(`ask.${kind}.${how}`, who);
 			if (state.textContent !== words) state.textContent = words;

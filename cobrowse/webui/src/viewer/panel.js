@@ -34,12 +34,13 @@ export function showPeers(list, me, kinds) {
 		item.dataset.tone = peer.role;
 		const face = element('span', 'face', initial(name));
 		face.setAttribute('aria-hidden', 'true');
-		const presence = peer.connected ? 'connected' : peer.state === 'joined' ? 'away' : peer.state;
+		const rated = peer.connected && ['good', 'fair', 'poor'].includes(peer.quality);
+		const presence = rated ? '' : peer.connected ? 'connected' : peer.state === 'joined' ? 'away' : peer.state;
 		const you = peer.id === me ? ` (${text('peers.you')})` : '';
 		const may = kinds(peer.id).map((kind) => text(`peer.${kind}`));
-		const about = [role, text(`peer.${presence}`), ...may].filter((part, i) => part && (i > 0 || part !== name)).join(' · ');
+		const about = [role, presence && text(`peer.${presence}`), ...may].filter((part, i) => part && (i > 0 || part !== name)).join(' · ');
 		item.append(face, element('span', 'name', name + you), element('span', 'about', about));
-		if (peer.connected && ['good', 'fair', 'poor'].includes(peer.quality)) item.append(bars(peer.quality));
+		if (rated) item.append(bars(peer.quality));
 		return item;
 	}));
 	if (list.length === 0) $('peers').append(element('li', 'about', text('peers.none')));
