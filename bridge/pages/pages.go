@@ -22,6 +22,7 @@ import (
 type Service interface {
 	Inspect(ctx context.Context, raw string) (cobrowse.Session, cobrowse.Participant, error)
 	Look(ctx context.Context, id cobrowse.SessionID) (cobrowse.Session, error)
+	InspectHistory(ctx context.Context, raw string) (cobrowse.Session, error)
 }
 
 // Deployments is the part of [cobrowse.DeploymentStore] that the pages call.
@@ -30,10 +31,12 @@ type Deployments interface {
 	Deployment(ctx context.Context, id cobrowse.DeploymentID) (cobrowse.Deployment, error)
 }
 
-// Config is what Pages are built from. Service and Log are required.
+// Config is what Pages are built from. Service, Log and Clock are required.
 type Config struct {
 	Service Service
 	Log     *slog.Logger
+	// Clock says until when the history of a live session goes.
+	Clock cobridge.Clock
 	// Deployments say where a sharer starts and where a viewer's pictures may come
 	// from. Nil = no session has one.
 	Deployments Deployments
@@ -42,13 +45,15 @@ type Config struct {
 	ViewerBaseURL string
 }
 
-// Pages serves the join page.
+// Pages serves the join page, the history page and the scripts of customers' pages.
 type Pages struct {
 	service     Service
 	deployments Deployments
 	log         *slog.Logger
+	clock       cobridge.Clock
 	viewer      *url.URL // nil = the pages have no origin of their own
 	texts       texts
+	ofHistory   texts // by themselves, as the others go to the join page's script
 	pages       *template.Template
 	assets      map[string]asset
 	names       map[string]string
@@ -60,7 +65,7 @@ type Pages struct {
 // New reads templates, texts and assets. It fails if the ViewerBaseURL is none.
 func New(cfg Config) (*Pages, error) {
 	files := webui.Files()
-	p := &Pages{service: cfg.Service, deployments: cfg.Deployments, log: cfg.Log}
+	p := &Pages{service: cfg.Service, deployments: cfg.Deployments, log: cfg.Log, clock: cfg.Clock}
 	var err error
 	if cfg.ViewerBaseURL != "" {
 		p.viewer, err = url.Parse(strings.TrimSuffix(cfg.ViewerBaseURL, "/"))
@@ -68,7 +73,7 @@ func New(cfg Config) (*Pages, error) {
 			return nil, fmt.Errorf("viewer base URL %q: want http(s)://host[:port]", cfg.ViewerBaseURL)
 		}
 	}
-	if p.pages, err = template.ParseFS(files, "*.html"); err != nil {
+	if p.pages, err = template.ParseFS(files, "*.html", "history/*.html"); err != nil {
 		return nil, fmt.Errorf("read pages: %w", err)
 	}
 	built, err := readAssets(webui.Dist())
@@ -80,7 +85,10 @@ func New(cfg Config) (*Pages, error) {
 	p.styles = template.CSS(built["join.css"].data) //nolint:gosec // a file of ours
 	icon := base64.StdEncoding.EncodeToString(built["icon.svg"].data)
 	p.icon = template.URL("data:image/svg+xml;base64," + icon) //nolint:gosec // the same
-	if p.texts, err = loadTexts(files); err != nil {
+	if p.texts, err = loadTexts(files, "texts"); err != nil {
+		return nil, err
+	}
+	if p.ofHistory, err = loadTexts(files, "texts/history"); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -89,6 +97,7 @@ func New(cfg Config) (*Pages, error) {
 // Mount adds the routes of the pages to the root of an application.
 func (p *Pages) Mount(router fiber.Router) {
 	router.Get("/cobrowse/join", p.join)
+	router.Get("/cobrowse/history/:id", p.history)
 	router.Get(assetPath+":name", p.asset)
 	router.Get(scriptPath+":name", p.script)
 	router.Get(scriptPath+":hash/:name", p.scriptVersion)

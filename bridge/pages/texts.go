@@ -17,9 +17,9 @@ const defaultLanguage = "en"
 // texts are all texts of all languages: language, key, text.
 type texts map[string]map[string]string
 
-// loadTexts reads texts/<language>.json. Every language must have every text.
-func loadTexts(files fs.FS) (texts, error) {
-	names, err := fs.Glob(files, "texts/*.json")
+// loadTexts reads <language>.json of a directory. Every language must have every text.
+func loadTexts(files fs.FS, dir string) (texts, error) {
+	names, err := fs.Glob(files, dir+"/*.json")
 	if err != nil {
 		return nil, fmt.Errorf("list texts: %w", err)
 	}

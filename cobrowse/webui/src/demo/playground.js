@@ -84,7 +84,8 @@ function show(rows) {
 		output.textContent = blocked ? '' : shown ? words : words && MASK;
 		why.textContent = row ? row.rule : blocked ? 'block: data-cb-block' : shown ? 'text is visible' : 'mask: data-cb-mask';
 	}
-	renderLint(rows, table);
+	// The rules' own fields beside the samples would only be noise.
+	renderLint(rows.filter((row) => row.kind === 'risk' || samples.some(({ subject }) => subject.contains(find(row.path)))), table);
 }
 
 /** @param {string} path */
