@@ -143,7 +143,7 @@ func (a *App) mount(o Options) error {
 		Service: a.cobrowse, Events: a.store, Deployments: a.store, Clock: a.clock, Log: a.log,
 		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Grace: a.cfg.Session.Grace, Limits: streamLimits(a.cfg.Limits), Metrics: a.metrics.stream(),
 	})
-	p, err := pages.New(pages.Config{Service: a.cobrowse, Deployments: a.store, ViewerBaseURL: a.cfg.ViewerBaseURL, Log: a.log})
+	p, err := pages.New(pages.Config{Service: a.cobrowse, Deployments: a.store, ViewerBaseURL: a.cfg.ViewerBaseURL, Clock: a.clock, Log: a.log})
 	if err != nil {
 		return fmt.Errorf("load pages: %w", err)
 	}
