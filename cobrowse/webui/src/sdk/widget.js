@@ -6,9 +6,8 @@
 import { focused, listen, quiet } from './quiet.js';
 
 const css = `
-:host{color-scheme:light dark}
 *{box-sizing:border-box;margin:0;padding:0}
-.w{font:15px/1.45 system-ui,sans-serif;text-align:start;overflow-wrap:anywhere}
+.w{color-scheme:light dark;font:15px/1.45 system-ui,sans-serif;text-align:start;overflow-wrap:anywhere}
 .layer,.frame{position:fixed;inset:0;pointer-events:none;overflow:hidden}
 .frame{border:4px solid #d92d20}
 .panel,dialog,.start{position:fixed;background:Canvas;color:CanvasText;border:1px solid #7f8b9c;border-radius:14px;box-shadow:0 4px 24px #0005}
