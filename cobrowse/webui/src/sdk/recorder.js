@@ -42,6 +42,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 	const { mirror } = rrweb;
 	const why = new Set(); // reasons of the pause
 	let end = null; // rrweb's stop function
+	let ready = false; // the document is there; before, rrweb has nothing to show
 	let meta = null; // waits for its snapshot
 	let urgent = []; // waits for the end of the task
 	let moves = []; // waits a little longer, for company
@@ -144,6 +145,8 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		}
 		fullSize = size(json);
 		lastFull = performance.now();
+		clearTimeout(fullTimer);
+		fullTimer = 0;
 		if (fullSize > most.fullBytes) {
 			behind = stuck = true;
 			onError({ code: 'too_large' });
@@ -161,7 +164,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		// Always in a task of its own: then no mutation waits in rrweb.
 		fullTimer = setTimeout(guard(() => {
 			fullTimer = 0;
-			if (!end || why.size || closed()) return;
+			if (!ready || why.size || closed()) return;
 			if (!affords(room)) return full();
 			flush(true);
 			rrweb.takeFullSnapshot(true);
@@ -191,6 +194,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 	const scrub = makeScrubber({ mirror, policy, picture: canvases.source, changed() { renew = true; full(); } });
 
 	const emit = guard((event) => {
+		ready ||= event.type === 4;
 		if (why.size || closed()) return lose();
 		if (event.type === 4) meta = scrub(event);
 		else if (event.type === 2) {
@@ -206,6 +210,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 	const stop = () => {
 		const halt = end;
 		end = null;
+		ready = false;
 		lose();
 		for (const timer of [fullTimer, moveTimer, slowTimer]) clearTimeout(timer);
 		fullTimer = moveTimer = slowTimer = 0;
@@ -226,6 +231,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 				// directly in a shadow root.
 				maskInputFn: (text, el) => (policy.isMasked(el) ? policy.maskValue(text) : text),
 				slimDOMOptions: 'all',
+				recordAfter: 'DOMContentLoaded', // not when the last picture has come
 				sampling: { mousemove: 50, mousemoveCallback: 60, scroll: 80, input: 'all' },
 				// A wrong rule that the page gives to insertRule is the page's to know.
 				errorHandler(error) {

@@ -37,7 +37,7 @@ function made(t, { rules = {}, limits, snapshot = picture } = {}) {
 	document.nodeType = 9;
 	const recorder = makeRecorder({ policy: makePolicy(rules), limits, rrweb, send: (f) => frames.push(f), onError: (p) => problems.push(p.code) });
 	return {
-		recorder, frames, problems,
+		recorder, frames, problems, rrweb,
 		get options() { return options; },
 		get snapshots() { return snapshots; },
 		kinds: () => frames.splice(0).map((f) => f.k + (f.fresh ? '!' : '') + f.events.length),
@@ -253,4 +253,20 @@ test('stop, and start again', async (t) => {
 	assert.deepEqual(r.kinds(), ['full2']);
 	r.recorder.start();
 	assert.deepEqual(r.kinds(), ['full!2']);
+});
+
+test('while the document loads a wish for a picture waits for the first', async (t) => {
+	const r = made(t);
+	const { takeFullSnapshot } = r.rrweb;
+	r.rrweb.takeFullSnapshot = () => {};
+	r.recorder.start();
+	r.rrweb.takeFullSnapshot = () => { throw new Error('not recording'); };
+	r.recorder.full();
+	r.emit({ type: 0, data: {} });
+	await r.pass(5000);
+	assert.deepEqual(r.problems, []);
+	r.rrweb.takeFullSnapshot = takeFullSnapshot;
+	takeFullSnapshot();
+	assert.deepEqual(r.kinds(), ['full2']);
+	assert.equal(r.options.recordAfter, 'DOMContentLoaded');
 });
