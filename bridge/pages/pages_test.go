@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io/fs"
 	"log/slog"
@@ -46,12 +47,22 @@ func TestHeaders(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	s := h.start(t, agentAndSupervisor)
-	for name, a := range map[string]answer{"join": get(t, h.joinURL(t, s, annPID)), "message": get(t, h.base+"/cobrowse/join?token=x")} {
+	stream := strings.Replace(h.base, "http", "ws", 1)
+	for name, tt := range map[string]struct {
+		answer
+		policy string
+	}{
+		"join": {get(t, h.joinURL(t, s, annPID)), "default-src 'none'; script-src 'self'; connect-src 'self' " + stream + "; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; " +
+			"frame-src 'none'; object-src 'none'; media-src 'none'; worker-src 'none'; manifest-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; " +
+			"require-trusted-types-for 'script'; trusted-types default"},
+		"message": {get(t, h.base+"/cobrowse/join?token=x"), "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; " +
+			"require-trusted-types-for 'script'; trusted-types 'none'"},
+	} {
+		a := tt.answer
 		for header, want := range map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
 			"Cross-Origin-Opener-Policy": "same-origin", "Content-Language": "en", "X-Frame-Options": "DENY",
-			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' " + strings.Replace(h.base, "http", "ws", 1) +
-				"; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+			"Content-Security-Policy": tt.policy,
 		} {
 			if got := a.Header.Get(header); got != want {
 				t.Errorf("%s: %s = %q, want %q", name, header, got, want)
@@ -65,7 +76,7 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	// A Host that could add to the policy is left out of it.
-	odd := request(t, http.MethodGet, h.base+"/cobrowse/join?token=x", "a;script-src*", nil)
+	odd := request(t, http.MethodGet, h.joinURL(t, s, annPID), "a;script-src*", nil)
 	if got := odd.Header.Get("Content-Security-Policy"); strings.Contains(got, "script-src*") {
 		t.Errorf("policy = %q", got)
 	}
@@ -122,7 +133,7 @@ func TestRefusals(t *testing.T) {
 	if a := get(t, h.base+"/cobrowse/join"+ids(live.ID, annPID)); a.StatusCode != http.StatusOK {
 		t.Errorf("a live session's address = %d, want 200", a.StatusCode)
 	}
-	if a := get(t, h.base+"/cobrowse/join/"+ids(live.ID, annPID)); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `href="../assets/`) {
+	if a := get(t, h.base+"/cobrowse/join/"+ids(live.ID, annPID)); a.StatusCode != http.StatusOK || !strings.Contains(a.body, `src="../assets/`) {
 		t.Errorf("with a slash at the end = %d, want 200 and assets one step up", a.StatusCode)
 	}
 }
@@ -145,20 +156,24 @@ func TestAssets(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	s := h.start(t, agentAndSupervisor)
-	a := get(t, h.joinURL(t, s, annPID))
-	links := regexp.MustCompile(`(?:src|href)="(assets/[^"]+)"`).FindAllStringSubmatch(a.body, -1)
 	types := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
-	if len(links) != len(types) {
-		t.Fatalf("the page has %d assets, want %d", len(links), len(types))
-	}
-	for _, link := range links {
-		asset := get(t, h.base+"/cobrowse/"+link[1])
-		if asset.StatusCode != http.StatusOK || asset.Header.Get("Content-Type") != types[path.Ext(link[1])] ||
-			asset.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" || asset.body == "" {
-			t.Errorf("%s = %d %v", link[1], asset.StatusCode, asset.Header)
+	// Styles and icon of the join page stand in it: its policy lets the picture load nothing of ours.
+	for name, tt := range map[string]struct {
+		answer
+		assets int
+	}{
+		"join": {get(t, h.joinURL(t, s, annPID)), 1}, "message": {get(t, h.base+"/cobrowse/join?token=x"), 2},
+	} {
+		links := regexp.MustCompile(`(?:src|href)="(assets/[^"]+)"`).FindAllStringSubmatch(tt.body, -1)
+		if len(links) != tt.assets {
+			t.Fatalf("%s: the page has %d assets, want %d", name, len(links), tt.assets)
 		}
-		if strings.Contains(asset.body, "innerHTML") || regexp.MustCompile(`https?://`).MatchString(strings.ReplaceAll(asset.body, "http://www.w3.org/2000/svg", "")) {
-			t.Errorf("%s writes markup or names another place", link[1])
+		for _, link := range links {
+			asset := get(t, h.base+"/cobrowse/"+link[1])
+			if asset.StatusCode != http.StatusOK || asset.Header.Get("Content-Type") != types[path.Ext(link[1])] ||
+				asset.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" || asset.body == "" {
+				t.Errorf("%s: %s = %d %v", name, link[1], asset.StatusCode, asset.Header)
+			}
 		}
 	}
 	for _, name := range []string{"join.js", "join.000000000000.js", "join.html", "..%2fjoin.html", "texts/en.json"} {
@@ -177,12 +192,21 @@ func TestTexts(t *testing.T) {
 		t.Fatalf("texts = %v, %v, want two languages", names, err)
 	}
 	var sources strings.Builder
-	for _, name := range []string{"join.js", "join.html", "message.html"} {
-		data, err := fs.ReadFile(files, name)
-		if err != nil {
-			t.Fatal(err)
+	for _, pattern := range []string{"join.js", "join.html", "message.html", "viewer/*.js"} {
+		names, err := fs.Glob(files, pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s = %v, %v", pattern, names, err)
 		}
-		sources.Write(data)
+		for _, name := range names {
+			data, err := fs.ReadFile(files, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources.Write(data)
+			if bytes.Contains(data, []byte("innerHTML")) {
+				t.Errorf("%s writes markup", name)
+			}
+		}
 	}
 	var inEnglish map[string]string
 	for _, name := range names {
@@ -224,7 +248,7 @@ func TestTexts(t *testing.T) {
 		}
 	}
 	// Those that join.js puts together from what the server says.
-	built := regexp.MustCompile(`^(state|ended|role|peer|confirm|exit)\.`)
+	built := regexp.MustCompile(`^(state|ended|role|peer|confirm|exit|veil|ask|done|quality|paused|sharerLost)\.`)
 	for key := range inEnglish {
 		stem := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(key, ".head"), ".text"), ".next"), ".note")
 		named := strings.Contains(sources.String(), `"`+key+`"`) || strings.Contains(sources.String(), "'"+key+"'") || strings.Contains(sources.String(), "'"+stem+"'")

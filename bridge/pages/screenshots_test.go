@@ -78,7 +78,7 @@ func TestScreenshots(t *testing.T) {
 		agent.eval(`document.getElementById("catcher").focus()`)
 		save(agent, "control")
 		agent.eval(`document.getElementById("pen").click()`)
-		agent.draw([][2]float64{{700, 130}, {760, 115}, {900, 120}, {930, 180}, {900, 330}, {760, 345}, {690, 300}, {690, 180}, {705, 125}})
+		agent.draw([][2]float64{{700, 225}, {760, 214}, {900, 216}, {938, 270}, {910, 375}, {800, 392}, {700, 380}, {682, 300}, {690, 240}, {704, 222}})
 		save(agent, "drawing")
 		agent.eval(`document.getElementById("pen").click()`)
 		customer.send(map[string]any{"t": "pause", "on": true, "why": "customer"})
