@@ -63,6 +63,7 @@ export function reason(policy, el, kind = 'value') {
 	};
 	const forced = found('block') || found('never') || found('mask');
 	if (forced) return forced;
+	if (policy.isBlocked(el)) return 'pause: the address of the frame';
 	const why = kind === 'value' && policy.never(el);
 	if (why) return 'never: ' + why;
 	const shown = found('show');

@@ -114,6 +114,19 @@ export function makePolicy(rules, page = {}) {
 	const seen = new WeakSet();
 	const names = new Set();
 
+	const paused = (url) => {
+		const { href, origin } = new URL(url, globalThis.location?.href);
+		// With and without the origin, with and without query and fragment.
+		const forms = [href, href.slice(origin.length)].flatMap((s) => [s, s.replace(/[?#].*/, '')]);
+		return list(rules.pauseCriteria).some(({ urlFragment: part, condition }) => ({
+			includes: href.includes(part),
+			doesnotinclude: !href.includes(part),
+			startswith: forms.some((s) => s.startsWith(part)),
+			endswith: forms.some((s) => s.endsWith(part)),
+			equals: forms.includes(part),
+		})[String(condition).toLowerCase()] ?? true);
+	};
+
 	const own = (el) => {
 		if (!el.matches(any)) return 0;
 		let flags = 0;
@@ -133,6 +146,9 @@ export function makePolicy(rules, page = {}) {
 				at = hit || at.getRootNode();
 			}
 			if (at.designMode === 'on') f |= EDITED;
+			// A frame that shows a page of which nothing is shared.
+			const { frameElement, location } = at.defaultView ?? {};
+			if (frameElement && !/^about:/.test(location.href) && paused(location.href)) f |= BLOCKED;
 		}
 		return f;
 	};
@@ -181,17 +197,7 @@ export function makePolicy(rules, page = {}) {
 		// The placeholder of a field is not its value.
 		isTextHidden: (el) => hidesText(field.test(el.localName) ? { localName: '' } : el, flags(el)),
 		isReadonly: (el) => Boolean(flags(el) & READONLY),
-		paused(url) {
-			const { href, pathname, search, hash } = new URL(url, globalThis.location?.href);
-			const forms = [href, pathname + search + hash, pathname + search, pathname, href.replace(/[?#].*/, '')];
-			return list(rules.pauseCriteria).some(({ urlFragment: part, condition }) => ({
-				includes: href.includes(part),
-				doesnotinclude: !href.includes(part),
-				startswith: forms.some((s) => s.startsWith(part)),
-				endswith: forms.some((s) => s.endsWith(part)),
-				equals: forms.includes(part),
-			})[String(condition).toLowerCase()] ?? true);
-		},
+		paused,
 		maskValue: (text) => (text ? MASK : ''),
 	};
 }

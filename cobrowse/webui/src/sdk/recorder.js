@@ -53,7 +53,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 	let fullSize = 0;
 	let behind = true; // viewers cannot follow until the next full frame
 	let stuck = false; // the page is too large
-	let renew = false; // what viewers have was sent under older rules
+	let renew = false; // viewers have lost something, or have what newer rules hide
 	let begun = false; // a full frame was sent
 	let errors = 0;
 	let lastError = 0;
@@ -86,6 +86,11 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		meta = null;
 		behind = true;
 	};
+	// A pause is known to all: they have dropped the picture.
+	const miss = () => {
+		lose();
+		renew = true;
+	};
 
 	const guard = (fn) => (...args) => {
 		try {
@@ -96,7 +101,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 	};
 
 	const failed = (error) => {
-		lose();
+		miss();
 		const now = performance.now();
 		errors = now - lastError < 60_000 ? errors + 1 : 1;
 		lastError = now;
@@ -119,7 +124,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		const json = JSON.stringify(events);
 		const length = size(json);
 		if (length > most.evBytes) {
-			behind = true;
+			behind = renew = true;
 			full();
 		} else forward(k, events, json, length);
 	});
@@ -148,11 +153,11 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		clearTimeout(fullTimer);
 		fullTimer = 0;
 		if (fullSize > most.fullBytes) {
-			behind = stuck = true;
+			behind = renew = stuck = true;
 			onError({ code: 'too_large' });
 			return;
 		}
-		const fresh = begun && (behind || renew);
+		const fresh = begun && renew;
 		behind = renew = false;
 		begun = true;
 		forward('full', events, json, fullSize, fresh);
@@ -195,7 +200,8 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 
 	const emit = guard((event) => {
 		ready ||= event.type === 4;
-		if (why.size || closed()) return lose();
+		if (why.size) return lose();
+		if (closed()) return miss();
 		if (event.type === 4) meta = scrub(event);
 		else if (event.type === 2) {
 			flush(true);
@@ -211,7 +217,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		const halt = end;
 		end = null;
 		ready = false;
-		lose();
+		miss();
 		for (const timer of [fullTimer, moveTimer, slowTimer]) clearTimeout(timer);
 		fullTimer = moveTimer = slowTimer = 0;
 		canvases.stop();

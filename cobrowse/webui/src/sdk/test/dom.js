@@ -74,10 +74,10 @@ export class FakeText extends FakeNode {
 
 export class FakeDocument extends FakeNode {
 	designMode = 'off';
-	/** @param {FakeElement|null} [frame] the iframe that it stands in */
-	constructor(frame = null) {
+	/** @param {FakeElement|null} [frame] the iframe that it stands in @param {string} [href] */
+	constructor(frame = null, href = 'about:srcdoc') {
 		super(9);
-		this.defaultView = { frameElement: frame };
+		this.defaultView = { frameElement: frame, location: { href } };
 	}
 }
 

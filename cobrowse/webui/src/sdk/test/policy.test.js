@@ -91,6 +91,13 @@ test('rules reach into shadow roots and frames', () => {
 	assert.equal(policy({ blockSelectors: ['.pay'] }).isBlocked(text), true);
 	assert.equal(policy().isBlocked(text), false);
 
+	const rules = { pauseCriteria: [{ urlFragment: '/pay', condition: 'Includes' }] };
+	for (const [href, want] of [['https://shop.example/pay/frame', true], ['https://shop.example/ad', false], ['about:srcdoc', false]]) {
+		const inner = el('p', {}, 'inside');
+		new FakeDocument(frame, href).append(el('html', {}, inner));
+		assert.equal(policy(rules).isBlocked(inner), want, `a frame with ${href}`);
+	}
+
 	const edited = new FakeDocument();
 	edited.designMode = 'on';
 	const written = el('p', {}, 'mail');
