@@ -32,9 +32,6 @@ var trims = []trim{
 		instead: "class CanvasManager {\n  reset() {}\n  freeze() {}\n  unfreeze() {}\n  lock() {}\n  unlock() {}\n}\n",
 	},
 	{file: "rrweb/record.js", from: "var chars = ", to: "const canvasVarMap = ", instead: "var encode;\n"},
-	// The replayer has the parser of styles twice; the second copy is called at load
-	// and never again.
-	{file: "rrweb/replay.js", from: "var postcssExports = ", to: "var NodeType$1 = "},
 	// Pictures of canvases and images in snapshots.
 	{file: "rrweb/record.js", from: "  if (tagName === \"canvas\" && recordCanvas) {", to: "  if ([\"audio\", \"video\"].includes(tagName)) {"},
 	// Frames of other origins: their recorders post everything to any parent.
@@ -47,6 +44,9 @@ var trims = []trim{
 	// Replaces Array.from of pages that replaced it, for which it adds a frame to them.
 	{file: "rrweb/record.js", from: "try {", to: "const mirror = createMirror();"},
 
+	// The replayer has the parser of styles twice; the second copy is called at load
+	// and never again.
+	{file: "rrweb/replay.js", from: "var postcssExports = ", to: "var NodeType$1 = "},
 	// Replaying commands on canvases, which needs a frame that runs scripts.
 	{file: "rrweb/replay.js", from: "var chars = ", to: "createMirror$2();"},
 	{file: "rrweb/replay.js", from: "const webGLVarMap = ", to: "class MediaManager {", instead: "const deserializeArg = () => {}, canvasMutation = async () => {};\n"},
