@@ -82,7 +82,9 @@ const setState = (to) => {
 };
 const failure = (code) => Object.assign(new Error(`cobridge: ${code}`), { code });
 
-const text = (key, values = {}) => (key === 'lang' ? settings.language : settings.texts[key] ?? '')
+/** What is said when even the words cannot be loaded. */
+const fallback = { language: 'en', texts: { 'failed.head': 'This page cannot be shared', 'failed.': 'Nothing is shown. Please try again later.', close: 'Close' } };
+const text = (key, values = {}) => (key === 'lang' ? (settings ?? fallback).language : (settings ?? fallback).texts[key] ?? '')
 	.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
 const nameOf = (id) => {
 	const peer = peers.find((p) => p.id === id);
@@ -100,6 +102,7 @@ const closeNote = () => {
 	note = null;
 	if (state === 'ended') setState('off');
 	render();
+	if (!settings) widget = null; // its words were not the page's
 };
 
 /** The panel of a session, from what is known. */
@@ -143,7 +146,7 @@ const dialog = () => {
 };
 
 const render = quiet(() => {
-	if (!settings) return;
+	if (!settings && !note && !widget) return;
 	if (!widget) {
 		const at = Math.max(0, corners.indexOf(options.button));
 		widget = makeWidget({
@@ -157,7 +160,7 @@ const render = quiet(() => {
 	}
 	const busy = kept || state === 'asking';
 	widget.show({
-		start: options.button !== 'none' && !busy && !note,
+		start: settings && options.button !== 'none' && !busy && !note,
 		frame: !!kept && !lost && inForce().some((g) => g.kind === 'control'),
 		panel: note || kept && panel(),
 		dialog: dialog(),
@@ -248,15 +251,13 @@ const begin = async ({ name } = {}) => {
 		return { sessionId: kept.session, sessionToken: number };
 	} catch (problem) {
 		kept = null;
-		if (problem.code === 'declined') setState('off');
-		else if (!note && settings) {
+		if (problem.code === 'declined') {
+			setState('off');
+			render();
+		} else if (!note) {
 			setState('ended');
 			fail(problem.code ?? '');
-		} else if (!settings) {
-			setState('off');
-			emit('error', { code: problem.code ?? '' });
 		}
-		render();
 		throw problem;
 	}
 };
@@ -279,12 +280,7 @@ const goOn = async (from) => {
 	await prepare();
 	if (from.agreed !== settings.consent.version) {
 		// Other words need another answer.
-		kept = null;
-		if (!await consent()) {
-			kept = from;
-			connect();
-			return stop();
-		}
+		if (!await consent()) return ended('');
 		from.agreed = settings.consent.version;
 	}
 	return reconnect(from);
@@ -362,7 +358,7 @@ const over = quiet((code, reason) => {
 		return;
 	}
 	spare = leave();
-	token = '';
+	if (code !== 'lost') token = '';
 	setState('ended');
 	const codes = { 4401: reason, 4403: reason === 'removed' ? reason : 'not.authorized', 4404: 'not.found', 4410: 'cobrowse.session.ended' };
 	fail(codes[code] ?? (typeof code === 'string' ? code : ''));
@@ -625,7 +621,7 @@ setInterval(quiet(() => {
 	look();
 	if (!pointers) return;
 	const shown = kept && recorder && !lost && !pausedFor;
-	pointers.locks(shown ? [...document.querySelectorAll('input,textarea,select,[data-cb-mask]')].filter((el) => el.matches('input,textarea,select') && policy.isPrivate(el)) : []);
+	pointers.locks(shown ? [...document.querySelectorAll('input,textarea,select')].filter(policy.isPrivate) : []);
 }), lookEvery);
 
 // --- The global -------------------------------------------------------------
@@ -664,10 +660,16 @@ const api = {
 	},
 };
 
+/** In a frame of its own site a page is shared with the page around it. */
+const framed = () => {
+	try { return window !== top && top.location.origin === location.origin; } catch { return false; }
+};
+
 let booted = false;
 const boot = quiet(async () => {
-	if (booted || !options.deployment || !options.base) return;
+	if (booted || !options.deployment || !options.base || framed()) return;
 	booted = true;
+	if (document.prerendering) await new Promise((resolve) => { document.addEventListener('prerenderingchange', resolve); });
 	if (token) {
 		await start();
 		return;

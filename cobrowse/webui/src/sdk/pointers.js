@@ -164,9 +164,10 @@ export function reportPointer(send, getId, secret) {
 		const el = event.composedPath()[0];
 		if (!event.isTrusted || el?.nodeType !== 1 || secret(el)) return;
 		const box = el.getBoundingClientRect();
+		const id = getId(el);
 		const part = (from, length) => Math.round(from / length * 1000) / 1000 || 0;
 		next = {
-			t: 'ptr', x: Math.round(event.clientX), y: Math.round(event.clientY), id: getId(el),
+			t: 'ptr', x: Math.round(event.clientX), y: Math.round(event.clientY), ...id > 0 ? { id } : {},
 			fx: part(event.clientX - box.left, box.width), fy: part(event.clientY - box.top, box.height),
 			down: event.buttons > 0,
 		};

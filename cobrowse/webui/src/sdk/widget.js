@@ -104,10 +104,11 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 	let shown = ''; // what the panel was made of
 	let asked = ''; // what the dialog was made of
 	let before = null; // what had the focus before the dialog
+	let since = 0; // when the dialog took the place of another one, ms since 1970
 
 	const place = () => {
 		start.style.inset = panel.style.inset = insets[corner];
-		panel.className = `panel ${small ? 'small' : ''} ${view.panel?.tone || ''}`;
+		panel.className = `panel ${small && !view.frame ? 'small' : ''} ${view.panel?.tone || ''}`;
 	};
 	const change = (to, collapsed) => {
 		corner = to;
@@ -137,7 +138,9 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 	const showPanel = (p) => {
 		panel.hidden = !p;
 		place();
-		const made = p ? JSON.stringify(p) : '';
+		// Who is in control is not to be overlooked.
+		const less = small && !view.frame;
+		const made = p ? JSON.stringify([p, less]) : '';
 		if (made === shown) return;
 		shown = made;
 		const key = root.activeElement?.dataset?.key;
@@ -147,8 +150,8 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 		const head = h('h2', { tabIndex: -1 }, p.head);
 		panel.append(h('header', {}, head,
 			icon('move', () => change((corner + 1) % 4, small), '\u21c5'),
-			icon(small ? 'larger' : 'smaller', () => change(corner, !small), small ? '+' : '\u2013')));
-		if (!small) {
+			icon(less ? 'larger' : 'smaller', () => change(corner, !small), less ? '+' : '\u2013')));
+		if (!less) {
 			if (p.text) panel.append(h('p', { className: 'q' }, p.text));
 			if (p.number) {
 				const grouped = p.number.replace(/\d{3}(?=\d)/g, '$& ');
@@ -161,7 +164,7 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 			if (p.people?.length) panel.append(h('ul', {}, ...p.people.map((name) => h('li', {}, name))));
 		}
 		// The way out stays at hand.
-		panel.append(buttons(small ? p.buttons.slice(-1) : p.buttons));
+		panel.append(buttons(less ? p.buttons.slice(-1) : p.buttons));
 		if (had) (panel.querySelector(`[data-key="${key}"]`) || head).focus();
 		const said = [p.head, p.text].filter(Boolean).join(' ');
 		if (spoken.textContent !== said) spoken.textContent = said;
@@ -171,8 +174,9 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 		const made = d ? JSON.stringify(d) : '';
 		if (made === asked && dialog.open === !!d) return;
 		asked = made;
-		if (!dialog.open) before = focused();
+		since = dialog.open ? Date.now() : 0;
 		if (dialog.open) dialog.close();
+		else before = focused();
 		if (!d) {
 			if (before?.isConnected) before.focus({ preventScroll: true });
 			before = null;
@@ -185,7 +189,10 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 			event.preventDefault();
 			d.no[1]();
 		});
-		dialog.replaceChildren(head, h('p', {}, d.text), h('ul', {}, ...(d.more ?? []).map((line) => h('li', {}, line))), buttons([d.no, d.yes]));
+		dialog.replaceChildren(head, h('p', {}, d.text), h('ul', {}, ...(d.more ?? []).map((line) => h('li', {}, line))), buttons([d.no, [d.yes[0], () => {
+			// The second click of two was not meant for this question.
+			if (Date.now() - since > 400) d.yes[1]();
+		}, d.yes[2]]]));
 		dialog.showModal();
 		head.focus();
 	};
