@@ -43,6 +43,12 @@ var trims = []trim{
 	{file: "rrweb/record.js", from: "function initMediaInteractionObserver(", to: "function initSelectionObserver(", instead: "const initMediaInteractionObserver = () => () => {}, initFontObserver = initMediaInteractionObserver;\n"},
 	// Replaces Array.from of pages that replaced it, for which it adds a frame to them.
 	{file: "rrweb/record.js", from: "try {", to: "const mirror = createMirror();"},
+	// A style attribute in a document of its own, to compare it, breaks the policy of a
+	// strict page and is reported to it. Setting cssText is no attribute.
+	{
+		file: "rrweb/record.js", from: "                old.setAttribute(\"style\", m.oldValue);", to: "              for (const pname of Array.from(target.style)) {",
+		instead: "                old.style.cssText = m.oldValue;\n              }\n",
+	},
 
 	// The replayer has the parser of styles twice; the second copy is called at load
 	// and never again.
