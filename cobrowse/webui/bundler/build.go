@@ -108,7 +108,7 @@ func build(root string, entries []entry, log io.Writer) (output, error) {
 			continue
 		}
 		manifest = append(manifest, it)
-		fmt.Fprintf(log, "%-18s %7d bytes, gzip %6d, brotli %6d\n", it.Name, it.Bytes, it.Gzip, it.Brotli)
+		_, _ = fmt.Fprintf(log, "%-18s %7d bytes, gzip %6d, brotli %6d\n", it.Name, it.Bytes, it.Gzip, it.Brotli)
 		if e.gate > 0 && it.Gzip > e.gate {
 			problems = append(problems, fmt.Errorf("%s has %d bytes after gzip, more than the %d it may have", e.name, it.Gzip, e.gate))
 		}
