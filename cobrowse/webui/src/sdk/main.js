@@ -7,6 +7,7 @@ import { focused, listen, quiet } from './quiet.js';
 import { makeRecorder } from './recorder.js';
 import { load, makeTabs, newID, save } from './resume.js';
 import { makeStream } from './stream.js';
+import { panelOf } from './view.js';
 import { makeWidget } from './widget.js';
 
 const version = '0.1.0';
@@ -105,32 +106,6 @@ const closeNote = () => {
 	if (!settings) widget = null; // its words were not the page's
 };
 
-/** The panel of a session, from what is known. */
-const panel = () => {
-	const stopButton = ['stop', stop, 'stop'];
-	const pauseButton = secondary(...pausedFor === 'customer' ? ['resume', resume] : ['pause', pause]);
-	const seeing = others().filter((p) => p.connected);
-	const people = seeing.map((p) => (p.name ? text('person', { name: p.name, role: text(`role.${p.role}`) }) : text(`role.${p.role}`)));
-	const say = (head, body, tone, more) => ({ tone, head: text(head), text: text(body), buttons: [stopButton], ...more });
-	if (lost || !serverState) return lost ? say('reconnecting.head', 'reconnecting.text', 'warn') : say('connecting.head', '', '');
-	const list = inForce();
-	const control = list.find((g) => g.kind === 'control');
-	if (control) {
-		return {
-			tone: 'bad', head: text('control.head', { name: nameOf(control.participant) }), text: text('control.text'), people,
-			buttons: [['back', takeBack, 'yes'], pauseButton, stopButton],
-		};
-	}
-	if (pausedFor) return say('paused.head', `paused.${pausedFor}`, 'warn', { people, buttons: [...pausedFor === 'customer' ? [['resume', resume, 'yes']] : [], stopButton] });
-	if (tooLarge) return say('large.head', 'large.text', 'warn', { people });
-	if (!seeing.length) {
-		const number = others().length ? '' : kept.number;
-		return say(number ? 'number.head' : 'waiting.head', number ? 'number.text' : 'waiting.text', '', { number });
-	}
-	const may = list.map((g) => text(`may.${g.kind}`, { name: nameOf(g.participant) }));
-	return say('live.head', 'live.text', 'good', { people: [...people, ...may], buttons: [...may.length ? [secondary('withdraw', takeBack)] : [], pauseButton, stopButton] });
-};
-
 const dialog = () => {
 	if (answerConsent) {
 		return {
@@ -161,8 +136,11 @@ const render = quiet(() => {
 	const busy = kept || state === 'asking';
 	widget.show({
 		start: settings && options.button !== 'none' && !busy && !note,
-		frame: !!kept && !lost && inForce().some((g) => g.kind === 'control'),
-		panel: note || kept && panel(),
+		frame: !!kept && !lost && !pausedFor && inForce().some((g) => g.kind === 'control'),
+		panel: note || kept && panelOf(
+			{ text, nameOf, lost, welcomed: !!serverState, pausedFor, tooLarge, others: others(), grants: inForce(), number: kept.number },
+			{ stop, pause, resume, takeBack },
+		),
 		dialog: dialog(),
 	});
 });
@@ -595,6 +573,9 @@ listen(window, 'keydown', (event) => {
 });
 listen(window, 'focusin focusout', () => queueMicrotask(quiet(onFocus)));
 listen(window, 'popstate hashchange', look);
+listen(document, 'securitypolicyviolation', (event) => {
+	if (stream && event.effectiveDirective === 'connect-src' && event.blockedURI.startsWith(options.base.replace(/^http/, 'ws'))) over('blocked', '');
+});
 listen(window, 'online', () => stream?.hurry());
 listen(window, 'pageshow', (event) => {
 	if (!event.persisted || !kept) return;

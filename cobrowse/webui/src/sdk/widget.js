@@ -40,7 +40,7 @@ svg{width:100%;height:100%;fill:none;stroke:#c2185b;stroke-width:4;stroke-linejo
 .name{margin:-4px 14px;background:#c2185b;color:#fff;font-size:12px;padding:1px 8px;border-radius:8px;white-space:nowrap}
 .mark{width:36px;height:36px;margin:-18px;border:3px solid #c2185b;border-radius:50%}
 .lock{width:14px;height:10px;border-radius:2px;background:#566274}
-.lock::before{content:"";display:block;width:8px;height:7px;margin:-6px 3px;border:2px solid #566274;border-bottom:0;border-radius:5px 5px 0 0}
+.lock::before{content:"";display:block;width:4px;height:5px;margin:-6px 3px;border:2px solid #566274;border-bottom:0;border-radius:5px 5px 0 0}
 .unseen{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
 @media(prefers-reduced-motion:no-preference){.pointer{transition:transform 60ms linear}}
 `;
