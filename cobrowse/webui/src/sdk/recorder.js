@@ -210,7 +210,15 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		} else if (event.type !== 3 || behind) {
 			if (event.type === 3 && !stuck) full();
 		}
-		else if ((event = scrub(event))) push(event);
+		else if ((event = scrub(event))) {
+			push(event);
+			// React sets a value past rrweb's hooks; the attribute that it sets along with it tells.
+			for (const { id, attributes } of event.data.attributes ?? []) {
+				const el = mirror.getNode(id);
+				const field = 'value' in attributes && el?.localName === 'input' && scrub({ ...event, data: { source: 5, id, text: el.value, isChecked: el.checked } });
+				if (field) push(field);
+			}
+		}
 	});
 
 	const stop = () => {

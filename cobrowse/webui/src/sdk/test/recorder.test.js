@@ -220,6 +220,20 @@ test('a page that changes all the time keeps to the rate', async (t) => {
 	assert.deepEqual([...events, ...r.frames.flatMap((f) => f.events)].map((e) => e.data.width), [...Array(emitted).keys()], 'all, in their order');
 });
 
+test('a value that React has set past the hooks is sent with the attribute that changed', async (t) => {
+	const r = made(t);
+	const fields = { 2: el('input', { 'data-cb-show': '' }), 3: el('input') };
+	fields[2].value = '';
+	fields[3].value = 'a secret';
+	r.rrweb.mirror.getNode = (id) => fields[id] ?? (id === 1 ? document : null);
+	r.recorder.start();
+	r.kinds();
+	r.emit({ type: 3, data: { source: 0, adds: [], removes: [], texts: [], attributes: [{ id: 2, attributes: { value: '' } }, { id: 3, attributes: { value: 'a secret' } }, { id: 3, attributes: { lang: 'de' } }] } });
+	await r.pass();
+	assert.deepEqual(r.frames[0].events.slice(1).map((e) => [e.data.source, e.data.id, e.data.text]), [[5, 2, ''], [5, 3, '\u2022'.repeat(8)]]);
+	assert.ok(!r.frames[0].json.includes('secret'));
+});
+
 test('errors stay inside, and too many end it', async (t) => {
 	const r = made(t);
 	r.recorder.start();
