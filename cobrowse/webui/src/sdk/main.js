@@ -63,6 +63,8 @@ let grants = [];
 let asks = []; // of viewers, oldest first
 let serverState = '';
 let skew = 0; // server's clock minus ours, ms
+let takenBack = 0; // when all permissions were, by the server's clock
+let owed = false; // the server has not heard of that yet
 let pausedFor = ''; // 'customer', 'page' or nothing
 let tooLarge = false;
 let lost = false;
@@ -358,7 +360,8 @@ const receive = (f) => {
 			emit('peers', peers);
 			break;
 		case 'grants':
-			grants = f.list;
+			// Older news than the customer's word do not count.
+			grants = f.list.filter((g) => Date.parse(g.grantedAt) > takenBack);
 			if (inForce().length) control();
 			emit('grants', inForce());
 			// Those that end by themselves leave the panel, too.
@@ -386,6 +389,7 @@ const welcome = (f) => {
 	serverState = f.state;
 	skew = Date.parse(f.now) - Date.now() || 0;
 	stream.send({ t: 'consent', kind: 'sharing', ok: true, text: kept.agreed });
+	if (owed) owed = !stream.send({ t: 'revoke' });
 	if (!recorder) {
 		try {
 			if (f.rules) usePolicy(f.rules);
@@ -484,7 +488,8 @@ const answer = (ok) => {
 /** Takes every permission back, at once and without waiting for the server. */
 const takeBack = () => {
 	grants = [];
-	stream.send({ t: 'revoke' });
+	takenBack = Date.now() + skew;
+	owed = !stream.send({ t: 'revoke' });
 	emit('grants', []);
 	render();
 };
