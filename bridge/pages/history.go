@@ -14,6 +14,9 @@ import (
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
+// historyPath is where histories are.
+const historyPath = "/cobrowse/history/"
+
 // historyPolicy is the policy of the history page, whose script only tells times
 // and prints.
 const historyPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; " +

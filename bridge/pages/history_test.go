@@ -16,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/bridge/pages"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
@@ -88,14 +89,14 @@ func eventful() cobrowse.Session {
 	}
 }
 
-func historyPath(s cobrowse.Session, token string) string {
+func historyURL(s cobrowse.Session, token string) string {
 	return "http://cobridge.example/cobrowse/history/" + string(s.ID) + "?token=" + token
 }
 
 func TestHistoryPage(t *testing.T) {
 	t.Parallel()
 	s := eventful()
-	a := visit(t, newHistory(t, records{session: s}), http.MethodGet, historyPath(s, "good"))
+	a := visit(t, newHistory(t, records{session: s}), http.MethodGet, historyURL(s, "good"))
 	if a.StatusCode != http.StatusOK {
 		t.Fatalf("status = %d, want 200\n%s", a.StatusCode, a.body)
 	}
@@ -163,7 +164,7 @@ func TestHistoryPageOfALiveSession(t *testing.T) {
 	for i := range 2 {
 		s.Participants[i].LeftAt = time.Time{}
 	}
-	a := visit(t, newHistory(t, records{session: s}), http.MethodGet, historyPath(s, "good"))
+	a := visit(t, newHistory(t, records{session: s}), http.MethodGet, historyURL(s, "good"))
 	for _, want := range []string{`<body data-state="live">`, "Still going on", "is there", "in force", "1 h 30 min", "<span>1 h 21 min</span>"} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the page has no %s", want)
@@ -181,7 +182,7 @@ func TestHistoryPageOfAnEmptySession(t *testing.T) {
 		ID: "22222222-0000-4000-8000-000000000002", CreatedAt: historyStart, EndedAt: historyStart, EndReason: cobrowse.EndNeverJoined,
 		Participants: []cobrowse.Participant{{ID: "1", Role: cobrowse.RoleAgent}},
 	}
-	a := visit(t, newHistory(t, records{session: s}), http.MethodGet, historyPath(s, "good"))
+	a := visit(t, newHistory(t, records{session: s}), http.MethodGet, historyURL(s, "good"))
 	if a.StatusCode != http.StatusOK {
 		t.Fatalf("status = %d", a.StatusCode)
 	}
@@ -203,7 +204,7 @@ func TestHistoryPageWritesHostileTextAsText(t *testing.T) {
 	s.Actions[0].Path, s.Actions[1].Kind, s.Actions[2].Result = evil, evil, evil
 	s.Grants[0].TextVersion, s.Participants[0].Name, s.EndReason = evil, evil, evil
 	s.Violation = cobrowse.Violation{At: historyStart, Path: evil}
-	a := visit(t, newHistory(t, records{session: s}), http.MethodGet, historyPath(s, "good"))
+	a := visit(t, newHistory(t, records{session: s}), http.MethodGet, historyURL(s, "good"))
 	if a.StatusCode != http.StatusOK {
 		t.Fatalf("status = %d", a.StatusCode)
 	}
@@ -238,11 +239,11 @@ func TestHistoryRefusals(t *testing.T) {
 		head   string
 	}{
 		"no token":           {"http://x/cobrowse/history/" + string(s.ID), nil, 400, "This link is incomplete"},
-		"bad token":          {historyPath(s, "bad"), nil, 401, "This link is not valid"},
-		"expired":            {historyPath(s, "good"), fail(cobridge.CodeJoinTokenExpired), 401, "This link has expired"},
-		"gone":               {historyPath(s, "good"), fail(cobridge.CodeNotFound), 404, "There is no such history"},
-		"of another session": {strings.Replace(historyPath(s, "good"), "22222222", "22222223", 1), nil, 401, "This link is not valid"},
-		"fault":              {historyPath(s, "good"), fail(cobridge.CodeUnavailable), 503, "Something went wrong"},
+		"bad token":          {historyURL(s, "bad"), nil, 401, "This link is not valid"},
+		"expired":            {historyURL(s, "good"), fail(cobridge.CodeJoinTokenExpired), 401, "This link has expired"},
+		"gone":               {historyURL(s, "good"), fail(cobridge.CodeNotFound), 404, "There is no such history"},
+		"of another session": {strings.Replace(historyURL(s, "good"), "22222222", "22222223", 1), nil, 401, "This link is not valid"},
+		"fault":              {historyURL(s, "good"), fail(cobridge.CodeUnavailable), 503, "Something went wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -257,12 +258,45 @@ func TestHistoryRefusals(t *testing.T) {
 	}
 }
 
+// Links to histories are made for the viewers' origin, if there is one.
+func TestHistoryPageOnTheViewersOrigin(t *testing.T) {
+	t.Parallel()
+	var viewer string
+	h := newHouse(t, func(c *config.Config) {
+		_, port, _ := strings.Cut(c.Listen, ":")
+		viewer = "viewer.localhost:" + port
+		c.ViewerBaseURL = "http://" + viewer
+	})
+	s := h.start(t, everybody)
+	link, err := h.Cobrowse().HistoryLink(t.Context(), org, s.ID)
+	if err != nil {
+		t.Fatalf("HistoryLink: %v", err)
+	}
+	for _, host := range []string{viewer, ""} {
+		a := request(t, http.MethodGet, h.base+"/cobrowse/history/"+string(s.ID)+"?token="+link.Raw, host, nil)
+		if a.StatusCode != http.StatusOK || !strings.Contains(a.body, "<bdi>Kim Customer</bdi>") || strings.Contains(a.body, link.Raw) {
+			t.Errorf("host %q = %d with %d bytes", host, a.StatusCode, len(a.body))
+		}
+	}
+	if a := request(t, http.MethodPost, h.base+"/cobrowse/history/"+string(s.ID), viewer, nil); a.StatusCode != http.StatusNotFound {
+		t.Errorf("POST on the viewers' origin = %d, want 404", a.StatusCode)
+	}
+	// Neither lets in where the other does.
+	token := h.token(t, s, annPID)
+	if a := request(t, http.MethodGet, h.base+"/cobrowse/history/"+string(s.ID)+"?token="+token, "", nil); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a join token shows the history: %d, want 401", a.StatusCode)
+	}
+	if a := get(t, h.base+"/cobrowse/join?token="+link.Raw); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a link to the history lets join: %d, want 401", a.StatusCode)
+	}
+}
+
 // The page's parts are there, from each address that it has.
 func TestHistoryAssets(t *testing.T) {
 	t.Parallel()
 	s := eventful()
 	app := newHistory(t, records{session: s})
-	for _, address := range []string{historyPath(s, "good"), strings.Replace(historyPath(s, "good"), "?", "/?", 1)} {
+	for _, address := range []string{historyURL(s, "good"), strings.Replace(historyURL(s, "good"), "?", "/?", 1)} {
 		a := visit(t, app, http.MethodGet, address)
 		links := regexp.MustCompile(`(?:src|href)="((?:\.\./)+assets/[^"]+)"`).FindAllStringSubmatch(a.body, -1)
 		if len(links) != 3 {

@@ -97,7 +97,7 @@ func New(cfg Config) (*Pages, error) {
 // Mount adds the routes of the pages to the root of an application.
 func (p *Pages) Mount(router fiber.Router) {
 	router.Get("/cobrowse/join", p.join)
-	router.Get("/cobrowse/history/:id", p.history)
+	router.Get(historyPath+":id", p.history)
 	router.Get(assetPath+":name", p.asset)
 	router.Get(scriptPath+":name", p.script)
 	router.Get(scriptPath+":hash/:name", p.scriptVersion)

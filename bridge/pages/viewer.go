@@ -32,8 +32,8 @@ func (p *Pages) lead(c *fiber.Ctx, address string) error {
 }
 
 // Guard is a middleware that leaves the viewers' own origin nothing but the join
-// page, what it is made of, and the calls of its script: everything else is 404
-// there. Without an origin of their own, or if it is publicBaseURL's, it lets
+// page and the history page, what they are made of, and the calls of their
+// scripts: everything else is 404 there. Without an origin of their own, or if it is publicBaseURL's, it lets
 // everything pass. It belongs before all routes.
 func (p *Pages) Guard(publicBaseURL string) fiber.Handler {
 	if p.viewer == nil || sameHost(publicBaseURL, p.viewer.Host) {
@@ -57,7 +57,7 @@ func isForViewers(method, path string) bool {
 	path = strings.TrimSuffix(path, "/")
 	read := method == fiber.MethodGet || method == fiber.MethodHead
 	switch {
-	case path == "/cobrowse/join", strings.HasPrefix(path, assetPath):
+	case path == "/cobrowse/join", strings.HasPrefix(path, historyPath), strings.HasPrefix(path, assetPath):
 		return read
 	case path == "/api/v2/cobrowse/join":
 		return method == fiber.MethodPost
