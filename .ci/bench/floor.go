@@ -97,6 +97,8 @@ func serveFloor() error {
 				ctx.SetBodyString(`{"access_token":"` + token + `","token_type":"bearer","expires_in":86400,"scope":"` + spec.Claims.Scope + `"}`)
 			})
 		}()
+	case floorRelay:
+		go func() { failed <- serveFanout(ln) }()
 	default:
 		return fmt.Errorf("unknown floor %q", spec.Kind)
 	}

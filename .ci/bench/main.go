@@ -43,7 +43,7 @@ func main() {
 	flag.DurationVar(&h.lasts, "round", 4*time.Second, "length of a round")
 	flag.DurationVar(&h.warm, "warm", 1500*time.Millisecond, "length of the warm-up of each side")
 	flag.BoolVar(&h.calibrate, "calibrate", false, "compare the floors with themselves")
-	flag.StringVar(&h.only, "only", "", "some of get, create, token and process, with commas; empty = all")
+	flag.StringVar(&h.only, "only", "", "some of get, create, token, relay, paced, viewers, browser and process, with commas; empty = all")
 	flag.StringVar(&h.binary, "binary", "", "measure this binary instead of building one")
 	flag.BoolVar(&h.write, "write", false, "write the report into "+reportPath)
 	flag.Parse()
@@ -87,28 +87,42 @@ func (h *harness) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	results, err := h.rows(ctx, binary, dir)
+	found, err := h.all(ctx, binary, dir)
 	if err != nil {
 		return err
 	}
-	var f *footprint
-	if h.wants("process") {
-		h.say("process")
-		if f, err = h.process(ctx, binary, dir); err != nil {
-			return err
-		}
-	}
-	text := h.report(results, f, dir)
+	text := h.report(found, dir)
 	if _, err := fmt.Print(text); err != nil {
 		return fmt.Errorf("print report: %w", err)
 	}
-	if missed(results, f) {
+	if found.missed() {
 		h.say("something was missed or is invalid, see the report")
 	}
 	if h.write {
 		return writeReport(text)
 	}
 	return nil
+}
+
+// all measures what is wanted.
+func (h *harness) all(ctx context.Context, binary, dir string) (found findings, err error) {
+	if found.requests, err = h.rows(ctx, binary, dir); err != nil {
+		return found, err
+	}
+	if found.relay, err = h.relay(ctx, binary, dir); err != nil {
+		return found, err
+	}
+	if found.viewers, err = h.viewers(ctx, binary, dir); err != nil {
+		return found, err
+	}
+	if found.browser, err = h.browser(ctx, binary, dir); err != nil {
+		return found, err
+	}
+	if h.wants("process") {
+		h.say("process")
+		found.process, err = h.process(ctx, binary, dir)
+	}
+	return found, err
 }
 
 // say tells on standard error what is going on; the report has standard output.

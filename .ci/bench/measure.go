@@ -15,9 +15,10 @@ import (
 
 // side is one of the two that are compared.
 type side struct {
-	addr string
-	pid  int
-	make func(ctx context.Context, addr string, lasts time.Duration, rate float64) (requests, error)
+	pid int
+	// prepare makes what a round needs that is to last as long, at about so many
+	// requests a second, and returns what is measured.
+	prepare func(ctx context.Context, lasts time.Duration, rate float64) (func(context.Context) (sample, error), error)
 
 	rates     []float64
 	latencies []time.Duration
@@ -47,44 +48,53 @@ func (r *result) ratio() float64 { return median(r.ratios) }
 // warm-up that runs out of them is just shorter.
 const guess = 6000
 
-// measure runs the rounds of a row in pairs, of which every second one starts
-// with the floor, so that a drift of the machine favours neither.
+// measure measures a row of requests.
 func (h *harness) measure(ctx context.Context, r row, s *service) (*result, error) {
 	floor, err := h.startFloor(ctx, r.spec)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = floor.stop() }() // it has nothing to lose
-	out := &result{
-		row:     r,
-		service: side{addr: s.addr, pid: s.pid(), make: r.service},
-		floor:   side{addr: floor.first, pid: floor.pid(), make: r.bare},
-	}
+	out := &result{row: r, service: r.side(s.pid(), s.addr, r.service), floor: r.side(floor.pid(), floor.first, r.bare)}
 	if h.calibrate {
 		second, err := h.startFloor(ctx, r.spec)
 		if err != nil {
 			return nil, err
 		}
 		defer func() { _ = second.stop() }()
-		out.service = side{addr: second.first, pid: second.pid(), make: r.bare}
+		out.service = r.side(second.pid(), second.first, r.bare)
 		out.check = nil
 	}
+	return out, h.compare(ctx, out)
+}
+
+// side is one that is sent requests.
+func (r row) side(pid int, addr string, make func(context.Context, string, time.Duration, float64) (requests, error)) side {
+	return side{pid: pid, prepare: func(ctx context.Context, lasts time.Duration, rate float64) (func(context.Context) (sample, error), error) {
+		requests, err := make(ctx, addr, lasts, rate)
+		return load{addr: addr, conns: r.conns, lasts: lasts, want: r.want, request: requests.next, answer: requests.answer}.run, err
+	}}
+}
+
+// compare runs the rounds of a row in pairs, of which every second one starts
+// with the floor, so that a drift of the machine favours neither.
+func (h *harness) compare(ctx context.Context, out *result) error {
 	pair := []*side{&out.service, &out.floor}
 	for i, side := range pair {
 		if err := out.round(ctx, side, pair[1-i], h.warm, guess); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for range h.rounds {
 		for i, side := range pair {
 			// Rounds of one side differ by some per cent; a fifth more is enough.
 			if err := out.round(ctx, side, pair[1-i], h.lasts, 1.2*side.rates[len(side.rates)-1]); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		slices.Reverse(pair)
 		if out.errors > 0 {
-			return out, nil // the row is invalid
+			return nil // the row is invalid
 		}
 	}
 	for _, side := range pair {
@@ -101,7 +111,7 @@ func (h *harness) measure(ctx context.Context, r row, s *service) (*result, erro
 			out.failure = err
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // round runs one round of one side. The first one of a side is its warm-up. The
@@ -112,7 +122,7 @@ func (r *result) round(ctx context.Context, s, other *side, lasts time.Duration,
 		return fmt.Errorf("halt the other side: %w", err)
 	}
 	defer func() { err = errors.Join(err, syscall.Kill(other.pid, syscall.SIGCONT)) }()
-	requests, err := s.make(ctx, s.addr, lasts, rate)
+	run, err := s.prepare(ctx, lasts, rate)
 	if err != nil {
 		return err
 	}
@@ -121,7 +131,7 @@ func (r *result) round(ctx context.Context, s, other *side, lasts time.Duration,
 	if err != nil {
 		return err
 	}
-	sample, err := load{addr: s.addr, conns: r.conns, lasts: lasts, want: r.want, request: requests.next, answer: requests.answer}.run(ctx)
+	sample, err := run(ctx)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func build(ctx context.Context, dir, name string, flags ...string) (string, erro
 func measureProcess(ctx context.Context, binary, dir string) (footprint, error) {
 	var f footprint
 	for i := range starts + 1 {
-		p, took, err := startServe(ctx, binary, dir)
+		p, _, took, err := startServe(ctx, binary, "COBRIDGE_STORE=bolt:"+filepath.Join(dir, "empty.db"))
 		if err != nil {
 			return footprint{}, err
 		}
@@ -81,31 +81,32 @@ func measureProcess(ctx context.Context, binary, dir string) (footprint, error) 
 	return f, ctx.Err()
 }
 
-// startServe starts the service and returns when it has answered.
-func startServe(ctx context.Context, binary, dir string) (*exec.Cmd, time.Duration, error) {
+// startServe starts the service with these variables of its own, and returns its
+// address and how long it took until it has answered.
+func startServe(ctx context.Context, binary string, env ...string) (cmd *exec.Cmd, addr string, took time.Duration, err error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a free port of this machine needs no waiting
 	if err != nil {
-		return nil, 0, fmt.Errorf("find a free port: %w", err)
+		return nil, "", 0, fmt.Errorf("find a free port: %w", err)
 	}
-	addr := ln.Addr().String()
+	addr = ln.Addr().String()
 	if err := ln.Close(); err != nil {
-		return nil, 0, fmt.Errorf("find a free port: %w", err)
+		return nil, "", 0, fmt.Errorf("find a free port: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, binary, "serve")
-	cmd.Env = append(environ(), "COBRIDGE_LISTEN="+addr, "COBRIDGE_STORE=bolt:"+filepath.Join(dir, "empty.db"), "COBRIDGE_LOG_LEVEL=error")
+	cmd = exec.CommandContext(ctx, binary, "serve")
+	cmd.Env = append(append(environ(), "COBRIDGE_LISTEN="+addr, "COBRIDGE_LOG_LEVEL=error"), env...)
 	cmd.Stderr = os.Stderr
 	request := []byte(head(http.MethodGet, "/healthz", addr, "Connection: close") + "\r\n")
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
-		return nil, 0, fmt.Errorf("start serve: %w", err)
+		return nil, "", 0, fmt.Errorf("start serve: %w", err)
 	}
 	for time.Since(start) < startWait && ctx.Err() == nil {
 		if healthy(addr, request) {
-			return cmd, time.Since(start), nil
+			return cmd, addr, time.Since(start), nil
 		}
 		time.Sleep(pollEvery)
 	}
-	return nil, 0, errors.Join(fmt.Errorf("serve did not answer within %s", startWait), endServe(cmd))
+	return nil, "", 0, errors.Join(fmt.Errorf("serve did not answer within %s", startWait), endServe(cmd))
 }
 
 // healthy asks once. A listener that is not there yet refuses at once.

@@ -23,10 +23,20 @@ const (
 	muchOthers = 0.10
 )
 
+// findings are what was measured; what was not wanted is nil or empty.
+type findings struct {
+	requests []*result
+	relay    relayed
+	viewers  *idleViewers
+	browser  *seen
+	process  *footprint
+}
+
 // report renders everything as Markdown.
-func (h *harness) report(results []*result, f *footprint, dir string) string {
+func (h *harness) report(found findings, dir string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	results, f := found.requests, found.process
 	line("%s, `make bench ARGS=-write`: %s of %s a side, alternating, after %s of warm-up.", time.Now().UTC().Format(time.DateOnly), count(h.rounds, "pair of rounds", "pairs of rounds"), h.lasts, h.warm)
 	line("%s.", machine(dir))
 	if h.calibrate {
@@ -45,13 +55,15 @@ func (h *harness) report(results []*result, f *footprint, dir string) string {
 				micro(r.floor.cost()), micro(r.service.cost()), 100*r.others, r.errors)
 		}
 		for _, r := range results {
-			if r.failure != nil {
-				line("\n%s: invalid: %v", r.work, strings.SplitN(r.failure.Error(), "\n", 2)[0])
-			}
-			if r.others > muchOthers {
-				line("\n%s: other processes took %.0f %% of the processors meanwhile; measure again on a quiet machine.", r.work, 100*r.others)
-			}
+			r.remark(line)
 		}
+	}
+	found.relay.report(line)
+	if found.viewers != nil {
+		found.viewers.report(line)
+	}
+	if found.browser != nil {
+		found.browser.report(line)
 	}
 	if f != nil {
 		line("\n| process | measured | at most | |")
@@ -64,6 +76,16 @@ func (h *harness) report(results []*result, f *footprint, dir string) string {
 		line("| the same with `-ldflags=\"-s -w\"` | %s | %s | %s |", mega(f.stripped), mega(binaryLimit), within(float64(f.stripped), binaryLimit))
 	}
 	return b.String()
+}
+
+// remark says what is wrong with a row, if anything is.
+func (r *result) remark(line func(string, ...any)) {
+	if r.failure != nil {
+		line("\n%s: invalid: %v", r.work, strings.SplitN(r.failure.Error(), "\n", 2)[0])
+	}
+	if r.others > muchOthers {
+		line("\n%s: other processes took %.0f %% of the processors meanwhile; measure again on a quiet machine.", r.work, 100*r.others)
+	}
 }
 
 // numbers are the three middle columns of a row.
@@ -86,9 +108,11 @@ func (r *result) verdict() string {
 }
 
 // missed tells whether anything was missed or is invalid.
-func missed(results []*result, f *footprint) bool {
-	over := f != nil && (f.memory > memoryLimit || quantile(f.starts, 0.5) > startLimit || f.binary > binaryLimit || f.stripped > binaryLimit)
-	return over || slices.ContainsFunc(results, func(r *result) bool { return r.errors > 0 || r.ratio() < r.target })
+func (f findings) missed() bool {
+	p := f.process
+	return slices.ContainsFunc(f.requests, func(r *result) bool { return r.errors > 0 || r.ratio() < r.target }) || f.relay.missed() ||
+		f.viewers != nil && f.viewers.missed() || f.browser != nil && f.browser.missed() ||
+		p != nil && (p.memory > memoryLimit || quantile(p.starts, 0.5) > startLimit || p.binary > binaryLimit || p.stripped > binaryLimit)
 }
 
 func within(value, limit float64) string {

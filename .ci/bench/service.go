@@ -68,10 +68,15 @@ func (s *service) connect(ctx context.Context) error {
 		return fmt.Errorf("read the demo's line: %w", err)
 	}
 	s.addr = base.Host
+	return s.login(ctx)
+}
+
+// login gets an access token.
+func (s *service) login(ctx context.Context) error {
 	var granted struct {
 		AccessToken string `json:"access_token"` //nolint:gosec // the field's name, not a secret
 	}
-	_, err = s.call(ctx, http.MethodPost, tokenPath, formHeader, s.tokenForm(), http.StatusOK, &granted)
+	_, err := s.call(ctx, http.MethodPost, tokenPath, formHeader, s.tokenForm(), http.StatusOK, &granted)
 	s.token = granted.AccessToken
 	return err
 }

@@ -1,0 +1,201 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+const (
+	idleSessions = 1000
+	idlePerRoom  = 5         // viewers
+	idlePage     = 20 << 10  // bytes of a small page's full frame
+	idleBuffer   = 1 << 10   // bytes, of each connection for reading
+	joiners      = 32        // connections that are opened at a time
+	viewerLimit  = 24 * 1000 // bytes of memory for each idle viewer
+
+	settleEvery  = 5 * time.Second
+	settleMost   = 5 * time.Minute
+	settled      = 4    // readings in a row that hardly differ
+	settleWithin = 0.01 // of each other
+)
+
+// idleViewers is what idle streams take of the service's memory.
+type idleViewers struct {
+	sessions, viewers int
+	page              int // bytes of the full frame in each session
+
+	before, withSharers, withViewers, withPictures int64 // RssAnon of the process, bytes
+	sharer, each, picture                          int64 // of one
+}
+
+func (v *idleViewers) missed() bool { return v.each > viewerLimit }
+
+// viewers measures what viewers take who look at a page on which nothing happens.
+func (h *harness) viewers(ctx context.Context, binary, dir string) (out *idleViewers, err error) {
+	if !h.wants("viewers") {
+		return nil, nil //nolint:nilnil // not wanted
+	}
+	h.say("viewers")
+	s, err := startLive(ctx, binary, filepath.Join(dir, "viewers"), []string{"https://shop.example"}, "https://shop.example/")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	sessions := make([]liveSession, idleSessions)
+	err = parallel(ctx, idleSessions, func(i int) (err error) {
+		sessions[i], err = s.openSession(ctx, idlePerRoom)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("viewers: %w", err)
+	}
+	idle := &idlers{service: s}
+	defer func() { err = errors.Join(err, idle.close()) }()
+	out = &idleViewers{sessions: idleSessions, viewers: idleSessions * idlePerRoom}
+	sharers := make([]*socket, idleSessions)
+	full := appendEvHead(nil, 1, 0, true)
+	full = append(full, fullBody(idlePage)...)
+	out.page = len(full)
+	for _, step := range []struct {
+		reading *int64
+		n       int
+		do      func(i int) error
+	}{
+		{&out.before, 0, nil},
+		{&out.withSharers, idleSessions, func(i int) (err error) {
+			sharers[i], err = idle.join(ctx, sessions[i].id, sessions[i].sharer)
+			return err
+		}},
+		{&out.withViewers, out.viewers, func(i int) error {
+			session := sessions[i/idlePerRoom]
+			_, err := idle.join(ctx, session.id, session.viewers[i%idlePerRoom])
+			return err
+		}},
+		{&out.withPictures, idleSessions, func(i int) error { return errors.Join(sharers[i].agree(), sharers[i].send(opText, full)) }},
+	} {
+		if err := parallel(ctx, step.n, step.do); err != nil {
+			return nil, fmt.Errorf("viewers: %w", err)
+		}
+		if *step.reading, err = settle(ctx, s.pid()); err != nil {
+			return nil, err
+		}
+		if err := idle.failure(); err != nil {
+			return nil, fmt.Errorf("viewers: %w", err)
+		}
+	}
+	out.sharer = (out.withSharers - out.before) / idleSessions
+	out.each = (out.withViewers - out.withSharers) / int64(out.viewers)
+	out.picture = (out.withPictures - out.withViewers) / idleSessions
+	return out, nil
+}
+
+// idlers are connections on which only pings are answered.
+type idlers struct {
+	service *service
+	readers sync.WaitGroup
+
+	mu      sync.Mutex
+	open    []*socket
+	closing bool
+	failed  error // the first
+}
+
+func (d *idlers) join(ctx context.Context, session, token string) (*socket, error) {
+	s, err := d.service.join(ctx, session, token, idleBuffer)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	d.open = append(d.open, s)
+	d.mu.Unlock()
+	d.readers.Go(func() {
+		err := s.follow(func([]byte, int) error { return nil })
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if !d.closing && d.failed == nil {
+			d.failed = err
+		}
+	})
+	return s, nil
+}
+
+// failure is why a connection has ended that should not have.
+func (d *idlers) failure() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed
+}
+
+func (d *idlers) close() (err error) {
+	d.mu.Lock()
+	d.closing = true
+	for _, s := range d.open {
+		err = errors.Join(err, s.Close())
+	}
+	d.mu.Unlock()
+	d.readers.Wait()
+	return err
+}
+
+// parallel calls do for 0 up to n-1, some at a time, until one fails.
+func parallel(ctx context.Context, n int, do func(i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(joiners, n) {
+		wg.Go(func() {
+			for i := range next {
+				if err := do(i); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+feed:
+	for i := range n {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(next)
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// settle waits until the memory of a process stays as it is and returns it.
+func settle(ctx context.Context, pid int) (int64, error) {
+	timer := time.NewTicker(settleEvery)
+	defer timer.Stop()
+	var last int64
+	same := 0
+	for waited := time.Duration(0); waited < settleMost; waited += settleEvery {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+		now, err := rssAnon(pid)
+		if err != nil {
+			return 0, err
+		}
+		if diff := float64(now - last); diff < settleWithin*float64(now) && -diff < settleWithin*float64(now) {
+			same++
+		} else {
+			same, last = 0, now
+		}
+		if same >= settled {
+			return now, nil
+		}
+	}
+	return 0, fmt.Errorf("the memory of the service has not settled within %s", settleMost)
+}
