@@ -1,11 +1,13 @@
-// Package pages serves what people see in a browser: the page that a join URL
-// opens, the pages that say why it does not, and their scripts and styles. It
-// sets the headers that keep a join token from leaking.
+// Package pages serves what browsers load: the page that a join URL opens, the
+// history page, the pages that say why neither opens, the script for customers'
+// pages, and the shop and desktop of the demonstration. It sets the headers that
+// keep tokens from leaking, and compresses nothing itself: package webui has every
+// file compressed.
 //
 // It knows no rules of cobrowsing: package cobrowse says whether a token is good,
 // and the page's script, not a GET of the page, redeems it. The sources live in
 // package webui.
 //
-// Start with [New] and [Pages.Mount]; [Pages.Guard] keeps the viewers' own origin
+// Start with [New] and [Pages.Mount]; [Pages.MountDemo] adds the demonstration, and [Pages.Guard] keeps the viewers' own origin
 // free of everything else. All methods may be called concurrently.
 package pages
