@@ -8,6 +8,7 @@
 // and the page's script, not a GET of the page, redeems it. The sources live in
 // package webui.
 //
-// Start with [New] and [Pages.Mount]; [Pages.MountDemo] adds the demonstration, and [Pages.Guard] keeps the viewers' own origin
-// free of everything else. All methods may be called concurrently.
+// Start with [New] and [Pages.Mount]; [Pages.MountDemo] adds the demonstration, and
+// [Pages.Guard] keeps the viewers' own origin free of everything else. All methods
+// may be called concurrently.
 package pages
