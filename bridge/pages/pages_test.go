@@ -310,6 +310,57 @@ func TestViewerOrigin(t *testing.T) {
 	}
 }
 
+// A sharer whose deployment has a start page is led there, with its token in the
+// fragment; nobody else is, and nothing is redeemed.
+func TestSharerStartsOnTheSite(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *config.Config) { c.ViewerBaseURL = "http://viewer.localhost" })
+	if a := get(t, h.joinURL(t, h.start(t, agentAndSupervisor), annPID)); !strings.HasPrefix(a.Header.Get("Location"), "http://viewer.localhost/") {
+		t.Errorf("a sharer without a site is led to %q, want the viewers' origin", a.Header.Get("Location"))
+	}
+	d := h.site(t, func(d *cobrowse.Deployment) { d.StartURL = shopOrigin + "/help?from=a+b" })
+	s := h.start(t, everybody)
+	token := h.token(t, s, s.Sharer())
+	for _, host := range []string{"", "viewer.localhost"} {
+		a := request(t, http.MethodGet, h.base+"/cobrowse/join?token="+token, host, nil)
+		if got, want := a.Header.Get("Location"), shopOrigin+"/help?from=a+b#cobridge="+token; a.StatusCode != http.StatusSeeOther || got != want {
+			t.Errorf("host %q: %d %q, want 303 %q", host, a.StatusCode, got, want)
+		}
+		if got := a.Header.Get("Cache-Control") + " " + a.Header.Get("Referrer-Policy"); got != "no-store no-referrer" {
+			t.Errorf("the way there may be kept: %q", got)
+		}
+	}
+	if _, _, err := h.Cobrowse().Inspect(t.Context(), token); err != nil {
+		t.Errorf("Inspect = %v, want the token to be good", err)
+	}
+	if a := get(t, h.joinURL(t, s, annPID)); !strings.HasPrefix(a.Header.Get("Location"), "http://viewer.localhost/") {
+		t.Errorf("a viewer is led to %q", a.Header.Get("Location"))
+	}
+	// A deployment that has gone leaves the page that says so.
+	if err := h.Cobrowse().DeleteDeployment(t.Context(), org, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	if a := request(t, http.MethodGet, h.base+"/cobrowse/join?token="+token, "viewer.localhost", nil); a.StatusCode != http.StatusOK {
+		t.Errorf("without the deployment = %d, want 200", a.StatusCode)
+	}
+}
+
+// The policy of a session's page names where its images may come from.
+func TestAssetOrigins(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.site(t, func(d *cobrowse.Deployment) { d.Rules.AssetOrigins = []string{"https://cdn.example", "http://127.0.0.1:99"} })
+	s := h.start(t, everybody)
+	for name, address := range map[string]string{"link": h.joinURL(t, s, annPID), "address": h.address(s)} {
+		policy := get(t, address).Header.Get("Content-Security-Policy")
+		for _, want := range []string{"; img-src data: blob: https://cdn.example http://127.0.0.1:99;", "; font-src data: https://cdn.example http://127.0.0.1:99;", "; style-src 'unsafe-inline';"} {
+			if !strings.Contains(policy, want) {
+				t.Errorf("%s: policy = %q, want %q in it", name, policy, want)
+			}
+		}
+	}
+}
+
 func sameQuery(a, b string) bool {
 	sort := func(address string) string {
 		base, query, _ := strings.Cut(address, "?")

@@ -173,7 +173,8 @@ func (p *sharer) all(kind string) []map[string]any {
 // allow agrees to what somebody asked for.
 func (p *sharer) allow(kind string) {
 	p.t.Helper()
-	question := p.wait("ask", func(f map[string]any) bool { return f["kind"] == kind })
+	question := p.wait("ask", func(f map[string]any) bool { return f["kind"] == kind && f["answered"] == nil })
+	question["answered"] = true
 	p.send(map[string]any{"t": "consent", "kind": kind, "ok": true, "to": question["from"], "n": question["n"], "text": "test"})
 }
 
@@ -211,10 +212,10 @@ func (b *chrome) record(t *testing.T, html string, l look) *recording {
 	return r
 }
 
-// first returns Meta and FullSnapshot.
+// first returns Meta and FullSnapshot of the page as it was at first.
 func (r *recording) first() []any {
 	r.t.Helper()
-	return r.events(`window.events.filter((e) => e.type === 2 || e.type === 4)`)
+	return r.events(`window.opening ??= window.events.filter((e) => e.type === 2 || e.type === 4)`)
 }
 
 // more returns the events since the last call.

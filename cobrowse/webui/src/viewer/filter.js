@@ -52,7 +52,7 @@ const dropped = new Set([
 const unloaded = new Set(['iframe', 'video', 'audio', 'input', 'link']);
 
 // Elements about which an attribute's change has to know what they are.
-const remembered = new Set([...unloaded, 'a', 'area', 'style']);
+const remembered = new Set([...unloaded, 'a', 'area', 'style', 'use']);
 
 // The elements besides custom ones that can have a shadow root (DOM standard).
 const hosts = new Set(['article', 'aside', 'blockquote', 'body', 'div', 'footer', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'header', 'main', 'nav', 'p', 'section', 'span']);
@@ -270,6 +270,7 @@ function attribute(key, value, name, left, svg) {
 	if (addresses.has(lower) || lower.endsWith(':href')) {
 		if (unloaded.has(name)) return undefined;
 		if (name === 'a' || name === 'area') return lower === 'href' && typeof value === 'string' ? '#' : undefined; // looks like a link, and is none
+		if (name === 'use') return typeof value === 'string' && value.startsWith('#') ? take(value, left) : undefined; // no other document
 		return typeof value === 'string' ? address(lower, take(value, left)) : undefined;
 	}
 	if (value === null || value === true || value === false) return value;

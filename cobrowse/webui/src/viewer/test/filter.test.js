@@ -99,7 +99,7 @@ for (const [name, node, want] of [
 	['link to somewhere', el('a', { href: 'https://evil.example/', ping: 'https://evil.example/', target: '_top', download: '' }), { href: '#' }],
 	['link with a script', el('a', { href: 'javascript:alert(1)' }), { href: '#' }],
 	['link in SVG', el('a', { 'xlink:href': 'https://evil.example/' }, [], { isSVG: true }), {}],
-	['use of a foreign file', el('use', { 'xlink:href': 'javascript:x', href: 'data:image/svg+xml,x' }, [], { isSVG: true }), { href: 'data:image/svg+xml,x' }],
+	['use of a foreign file', el('use', { 'xlink:href': 'https://evil.example/x.svg#a', href: 'data:image/svg+xml,x' }, [], { isSVG: true }), {}],
 	['background', el('body', { background: 'https://evil.example/x.png' }), {}],
 	['stylesheet', el('link', { rel: ' Stylesheet', href: 'https://evil.example/x.css', media: 'all' }), { rel: 'stylesheet', media: 'all' }],
 	['size of a box', el('div', { rr_width: '1px;background:url(https://evil.example/)', rr_height: { a: 1 } }), {}],
