@@ -83,6 +83,17 @@ test('a page with a strict policy and Trusted Types', async () => {
 	await click(agent.page, '#remark');
 	await agent.page.keyboard.type('strictly', { delay: 30 });
 	await until(() => customer.page.locator('#remark').inputValue(), (value) => value === 'strictly', 'the text');
+	await customer.page.evaluate(async () => {
+		const moving = /** @type {HTMLElement} */ (document.getElementById('moving'));
+		for (let i = 1; i < 10; i++) {
+			moving.style.transform = `translateX(${i * 10}px)`;
+			moving.style.color = `rgb(${i}, 0, 0)`;
+			await new Promise((resolve) => setTimeout(resolve, 20));
+		}
+		/** @type {any} */ (document.getElementById('canvas')).getContext('2d').fillText('drawn', 2, 12);
+		document.body.append(document.getElementById('moving')?.cloneNode(true) ?? '');
+		await /** @type {any} */ (window).Cobridge.lint().catch(() => {});
+	});
 	await same(customer.page, agent.page);
 	assert.deepEqual(await customer.page.evaluate(() => /** @type {any} */ (window).violations), []);
 	assert.deepEqual(customer.problems, []);

@@ -57,10 +57,12 @@ test('a documentation site: Spectre.css', async () => {
 		await same(customer.page, agent.page, options);
 		await picture(`spectre-${file.split('/')[1].split('.')[0]}`, customer.page, agent.page);
 	}
-	await customer.page.goto(`${sites.spectre.origin}/components/modals.html`);
-	await customer.page.locator('a[href="#example-modal-1"]').first().click();
-	await same(customer.page, agent.page, options);
-	await picture('spectre-modal', customer.page, agent.page);
+	await customer.page.goto(`${sites.spectre.origin}/components/accordions.html`);
+	const opened = await same(customer.page, agent.page, options);
+	await customer.page.locator('label.accordion-header').nth(1).click();
+	await customer.page.locator('label.accordion-header').nth(2).click();
+	assert.notDeepEqual((await same(customer.page, agent.page, options)).fields, opened.fields, 'other parts are open');
+	await picture('spectre-accordions', customer.page, agent.page);
 });
 
 test('an admin template: Gentelella', async () => {

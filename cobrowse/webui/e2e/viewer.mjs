@@ -32,13 +32,33 @@ export async function point(viewer, ...selectors) {
 		const outer = frame.getBoundingClientRect();
 		const scale = outer.width / frame.offsetWidth;
 		const r = element.getBoundingClientRect();
-		return { x: outer.x + (dx + r.x + r.width / 2) * scale, y: outer.y + (dy + r.y + r.height / 2) * scale };
+		const y = dy + r.y + r.height / 2;
+		return {
+			x: outer.x + (dx + r.x + r.width / 2) * scale,
+			y: outer.y + y * scale,
+			// How far it is out of sight, in pixels of the sharer's page.
+			off: y < 8 ? y - frame.offsetHeight / 3 : y > frame.offsetHeight - 8 ? y - frame.offsetHeight / 1.5 : 0,
+			middle: { x: outer.x + outer.width / 2, y: outer.y + outer.height / 2 },
+		};
 	}, selectors), (found) => found !== null, `element ${selectors.join(' > ')} in the picture`);
 }
 
-/** Clicks an element of the picture. @param {import('playwright-core').Page} viewer @param {string[]} selectors */
+/**
+ * Clicks an element of the picture; scrolls the customer's page to it with the wheel, which takes control.
+ * @param {import('playwright-core').Page} viewer
+ * @param {string[]} selectors
+ */
 export async function click(viewer, ...selectors) {
-	const at = /** @type {{x: number, y: number}} */ (await point(viewer, ...selectors));
+	let at = await point(viewer, ...selectors);
+	for (let tries = 0; at?.off && tries < 10; tries++) {
+		await viewer.mouse.move(at.middle.x, at.middle.y);
+		await viewer.mouse.wheel(0, at.off);
+		await viewer.waitForTimeout(400); // scrolling is replayed smoothly
+		at = await point(viewer, ...selectors);
+	}
+	if (!at || at.off) {
+		throw new Error(`${selectors.join(' > ')} does not scroll into sight`);
+	}
 	await viewer.mouse.move(at.x, at.y);
 	await viewer.mouse.click(at.x, at.y);
 }
