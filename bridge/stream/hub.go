@@ -122,7 +122,7 @@ func New(cfg Config) *Hub {
 	}
 	h.pictures, h.wire = relay.NewRooms(h.limits.Picture), newWire()
 	h.upgrader = websocket.FastHTTPUpgrader{
-		HandshakeTimeout: h.limits.Handshake, ReadBufferSize: ioBuffer, WriteBufferSize: ioBuffer, WriteBufferPool: &sync.Pool{},
+		HandshakeTimeout: h.limits.Handshake, ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: &sync.Pool{},
 		Subprotocols: []string{subprotocol}, EnableCompression: true,
 	}
 	h.upgrader.CheckOrigin = checkedBefore

@@ -65,7 +65,7 @@ func DefaultLimits() Limits {
 		Write: 10 * time.Second, Close: 2 * time.Second, Handshake: 10 * time.Second, Call: 9 * time.Second,
 		// User input moves the deadline without an event, at most this often.
 		Refresh: 15 * time.Second,
-		// At about 20 KB for an idle one this is 200 MB.
+		// At about 25 KB for an idle one this is 250 MB.
 		Sockets: 10_000,
 		// A contact centre is behind one address.
 		SocketsPerNetwork: 1000,
@@ -128,7 +128,8 @@ const (
 
 // Bounds of what is remembered, and of how this is done.
 const (
-	ioBuffer      = 1024      // bytes, of each connection for reading; for writing they are shared
+	readBuffer    = 256       // bytes, of each connection; fasthttp's below it saves the system calls
+	writeBuffer   = 1024      // bytes; they are shared
 	scratchStart  = 4 << 10   // bytes that a frame is read into at first
 	scratchKept   = 256 << 10 // bytes; larger ones are not kept for the next frame
 	closeAttempts = 3         // attempts to report a closed connection, or a violation, to the service
@@ -170,7 +171,7 @@ type rates struct {
 	frames, ev, evBytes, ctl, ptr, draw, ask, excess bucket
 }
 
-func newRates(l Limits, now time.Time) *rates {
+func newRates(l *Limits, now time.Time) *rates {
 	once := func(perSecond float64) bucket { return newBucket(perSecond, int(max(1, perSecond)), now) }
 	return &rates{
 		frames: newBucket(l.FramesPerSecond, l.FrameBurst, now),

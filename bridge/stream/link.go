@@ -31,7 +31,7 @@ type member struct {
 // writes data to raw; everybody else puts frames into out, or calls shut.
 type link struct {
 	hub   *Hub
-	entry entry
+	entry *entry
 	ws    *websocket.Conn
 	raw   net.Conn // below the library and fasthttp
 
@@ -59,8 +59,23 @@ type link struct {
 
 // serve is the life of a connection. It returns only when both pumps have ended:
 // fasthttp takes the connection back afterwards.
-func (h *Hub) serve(ws *websocket.Conn, e entry) {
+func (h *Hub) serve(ws *websocket.Conn, e *entry) {
 	defer func() { _ = ws.Close() }() // it is closed in any case
+	l := h.begun(ws, e)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		l.writePump()
+	}()
+	l.readPump()
+	l.shut(closeLost, "")
+	<-written
+	l.ended()
+}
+
+// begun makes the link of a connection. The stack of its pump is as large as
+// what stands on it while it waits: nothing large is left there.
+func (h *Hub) begun(ws *websocket.Conn, e *entry) *link {
 	l := &link{
 		hub: h, entry: e, ws: ws, raw: rawConn(ws), out: relay.NewQueue(h.limits.Picture), pongs: make(chan string, 1), stop: make(chan struct{}),
 	}
@@ -73,18 +88,14 @@ func (h *Hub) serve(ws *websocket.Conn, e entry) {
 		l.shut(closeGoingAway, `{"retryMs":1000}`)
 	}
 	if e.joined != nil {
-		l.member = memberOf(*e.joined)
+		l.member = memberOf(e.joined)
 	}
+	return l
+}
 
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		l.writePump()
-	}()
-	l.readPump()
-	l.shut(closeLost, "")
-	<-written
-
+// ended undoes what a connection has changed, now that both pumps have ended.
+func (l *link) ended() {
+	h := l.hub
 	l.mu.Lock()
 	l.gone = true
 	l.cutter.Stop()
@@ -95,11 +106,11 @@ func (h *Hub) serve(ws *websocket.Conn, e entry) {
 		h.disconnected(l.member)
 	}
 	callWith(h.metrics.Closed, name)
-	h.giveBack(e.network, l.member.session == "")
+	h.giveBack(l.entry.network, l.member.session == "")
 }
 
-func memberOf(joined cobrowse.Joined) member {
-	p := joined.Participant
+func memberOf(joined *cobrowse.Joined) member {
+	p := &joined.Participant
 	return member{
 		session: joined.Session.ID, participant: p.ID, number: p.Connection.Number, name: p.Name, role: p.Role, sharer: p.ID == joined.Session.Sharer(),
 	}

@@ -31,7 +31,7 @@ func (l *link) readPump() {
 // readFrames reads and handles frames until the link is shut.
 func (l *link) readFrames() {
 	defer l.rescue(func() {})
-	rates := newRates(l.hub.limits, l.hub.wall.Now())
+	rates := newRates(&l.hub.limits, l.hub.wall.Now())
 	l.limitWire(l.hub.limits.FrameBytes)
 	l.ws.SetPongHandler(func(data string) error {
 		now := l.hub.wall.Now()
@@ -59,15 +59,20 @@ func (l *link) readFrames() {
 		return
 	}
 	if l.entry.joined != nil {
-		ctx, cancel := l.hub.detached()
-		l.welcome(ctx, *l.entry.joined)
-		cancel()
+		l.admitted()
 	}
 	for !l.isShut() {
 		if !l.readFrame(rates) {
 			return
 		}
 	}
+}
+
+// admitted welcomes a link that was let in before the upgrade.
+func (l *link) admitted() {
+	ctx, cancel := l.hub.detached()
+	defer cancel()
+	l.welcome(ctx, l.entry.joined)
 }
 
 // limitWire bounds a message as it is on the wire, so that what does not come out

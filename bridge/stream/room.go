@@ -138,7 +138,7 @@ type admission struct {
 
 // join adds a link to its session's room and welcomes it. A link of the same
 // participant with a lower number is replaced.
-func (h *Hub) join(l *link, joined cobrowse.Joined, with admission) {
+func (h *Hub) join(l *link, joined *cobrowse.Joined, with *admission) {
 	r, draining := h.enter(joined.Session.ID)
 	if draining {
 		l.shut(closeGoingAway, `{"retryMs":1000}`)
@@ -355,8 +355,8 @@ func (r *room) quality(id cobrowse.ParticipantID) string {
 			latest = l
 		}
 	}
-	if latest == nil {
-		return ""
+	if latest == nil || latest.trip.quality() == "" {
+		return "" // how well it keeps up says nothing while it had nothing to keep up with
 	}
 	return worse(latest.trip.quality(), r.picture.Quality(latest.out))
 }
