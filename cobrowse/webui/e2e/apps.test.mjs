@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { differences, same, see } from './mirror.mjs';
 import { picture, until } from './people.mjs';
 import { pair, stage } from './stage.mjs';
-import { ask, click } from './viewer.mjs';
+import { ask, click, type } from './viewer.mjs';
 
 const strict = (/** @type {string} */ service) => [
 	"default-src 'none'", `script-src 'self' ${service}`, "style-src 'self'", "img-src 'self'",
@@ -21,8 +21,7 @@ test('a React page, filled in by the agent', async () => {
 	await same(customer.page, agent.page);
 	await ask(agent, 'control', customer);
 
-	await click(agent.page, '#label');
-	await agent.page.keyboard.type('garden', { delay: 30 });
+	await type(agent, customer.page.locator('#label'), 'garden', ['#label'], 'GARDEN');
 	await until(() => customer.page.locator('#state').textContent(), (text) => text === 'state: GARDEN m false', 'the state of the component');
 	await click(agent.page, '#gift');
 	await until(() => customer.page.locator('#state').textContent(), (text) => text === 'state: GARDEN m true', 'the checkbox');
@@ -60,14 +59,10 @@ test('shadow roots, a frame, a canvas, styles made by script', async () => {
 	await ask(agent, 'control', customer);
 	await click(agent.page, 'price-tag', 'button');
 	await until(() => customer.page.locator('price-tag').first().getAttribute('amount'), (amount) => amount === '11', 'a click inside the shadow root');
-	await click(agent.page, 'price-tag', 'input');
-	await agent.page.keyboard.type('SPRING', { delay: 30 });
-	await until(() => customer.page.locator('price-tag input').first().inputValue(), (value) => value === 'SPRING', 'a text inside the shadow root');
+	await type(agent, customer.page.locator('price-tag input').first(), 'SPRING', ['price-tag', 'input']);
 	await click(agent.page, '#inner', 'button');
-	await click(agent.page, '#inner', '#remark');
-	await agent.page.keyboard.type('by the door', { delay: 30 });
 	const frame = customer.page.frameLocator('#inner');
-	await until(() => frame.locator('#remark').inputValue(), (value) => value === 'by the door', 'a text inside the frame');
+	await type(agent, frame.locator('#remark'), 'by the door', ['#inner', '#remark']);
 	await until(() => frame.locator('body').innerText(), (text) => text.includes('pressed'), 'a click inside the frame');
 	await same(customer.page, agent.page);
 	await picture('parts', customer.page, agent.page);
@@ -80,9 +75,7 @@ test('a page with a strict policy and Trusted Types', async () => {
 	const { customer, agent } = await pair(set, '/strict/');
 	await same(customer.page, agent.page);
 	await ask(agent, 'control', customer);
-	await click(agent.page, '#remark');
-	await agent.page.keyboard.type('strictly', { delay: 30 });
-	await until(() => customer.page.locator('#remark').inputValue(), (value) => value === 'strictly', 'the text');
+	await type(agent, customer.page.locator('#remark'), 'strictly', ['#remark']);
 	await customer.page.evaluate(async () => {
 		const moving = /** @type {HTMLElement} */ (document.getElementById('moving'));
 		for (let i = 1; i < 10; i++) {

@@ -8,7 +8,7 @@ import { same } from './mirror.mjs';
 import { launch, person, picture, until } from './people.mjs';
 import { startDemo } from './service.mjs';
 import { reaches, state } from './stage.mjs';
-import { ask, click, granted, screen } from './viewer.mjs';
+import { ask, click, granted, screen, type } from './viewer.mjs';
 
 /** @type {Awaited<ReturnType<typeof startDemo>>} */
 let demo;
@@ -83,9 +83,7 @@ test('a customer is helped in the shop', async () => {
 	assert.match(await kim.widget.text(), /Ada Agent/);
 	await picture('story-control', kim.page, ada.page, sam.page);
 
-	await click(ada.page, '[name=city]');
-	await ada.page.keyboard.type('Lindau', { delay: 20 });
-	await until(() => kim.page.locator('[name=city]').inputValue(), (value) => value === 'Lindau', 'what the agent types');
+	await type(ada, kim.page.locator('[name=city]'), 'Lindau', ['[name=city]']);
 	// Kim types what nobody sees, and Ada cannot touch it.
 	await kim.page.locator('[name=email]').fill('kim.private@example.invalid');
 	await kim.page.locator('[name=card]').pressSequentially('4000 1234 5678 9010');
@@ -104,9 +102,7 @@ test('a customer is helped in the shop', async () => {
 	await reaches(kim, 'live');
 	await same(kim.page, ada.page);
 	await granted(ada, 'control');
-	await click(ada.page, '[name=street]');
-	await ada.page.keyboard.type('Garden Street 5', { delay: 20 });
-	await until(() => kim.page.locator('[name=street]').inputValue(), (value) => value === 'Garden Street 5', 'what the agent types after a reload');
+	await type(ada, kim.page.locator('[name=street]'), 'Garden Street 5', ['[name=street]']);
 
 	// Escape takes it back.
 	await kim.page.keyboard.press('Escape');

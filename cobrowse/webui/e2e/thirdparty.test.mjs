@@ -22,7 +22,8 @@ before(async () => {
 		sites[name] = (await new Site().listen()).directory('/', `node_modules/${dir}`);
 	}
 	// These pages do not say which of their fields may be shown; the site does.
-	service = await startService({ origins: Object.values(sites).map((site) => site.origin), deployments: { site: { showSelectors: ['input', 'textarea'] } } });
+	const origins = Object.values(sites).map((site) => site.origin);
+	service = await startService({ origins, deployments: { site: { showSelectors: ['input', 'textarea'], assetOrigins: origins } } });
 	for (const site of Object.values(sites)) {
 		site.embed(service.baseUrl, service.deploymentIds.site);
 	}

@@ -49,18 +49,49 @@ export async function point(viewer, ...selectors) {
  * @param {string[]} selectors
  */
 export async function click(viewer, ...selectors) {
-	let at = await point(viewer, ...selectors);
+	let at = await rest(viewer, ...selectors);
 	for (let tries = 0; at?.off && tries < 10; tries++) {
 		await viewer.mouse.move(at.middle.x, at.middle.y);
 		await viewer.mouse.wheel(0, at.off);
-		await viewer.waitForTimeout(400); // scrolling is replayed smoothly
-		at = await point(viewer, ...selectors);
+		await viewer.waitForTimeout(300);
+		at = await rest(viewer, ...selectors);
 	}
 	if (!at || at.off) {
 		throw new Error(`${selectors.join(' > ')} does not scroll into sight`);
 	}
 	await viewer.mouse.move(at.x, at.y);
 	await viewer.mouse.click(at.x, at.y);
+}
+
+/** Where an element is once it stays there: scrolling is replayed smoothly. @param {import('playwright-core').Page} viewer @param {string[]} selectors */
+async function rest(viewer, ...selectors) {
+	let before = '';
+	return until(async () => {
+		const at = await point(viewer, ...selectors);
+		const same = JSON.stringify(at) === before;
+		before = JSON.stringify(at);
+		await viewer.waitForTimeout(150);
+		return same ? at : null;
+	}, (at) => at !== null, `rest of ${selectors.join(' > ')}`);
+}
+
+/**
+ * The viewer clicks into a field and types, until the customer's field has it.
+ * @param {import('./people.mjs').Person} viewer
+ * @param {import('playwright-core').Locator} field in the customer's page
+ * @param {string} text
+ * @param {string[]} selectors
+ * @param {string} [wanted] when the page makes something else of it
+ */
+export async function type(viewer, field, text, selectors, wanted = text) {
+	await click(viewer.page, ...selectors);
+	await viewer.page.keyboard.type(text, { delay: 30 });
+	try {
+		await until(() => field.inputValue(), (value) => value === wanted, `“${wanted}” in ${selectors.join(' > ')}`);
+	} catch (error) {
+		const about = [...viewer.wire.frames('sent', 'ctl'), ...viewer.wire.frames('received', 'done'), ...viewer.wire.frames('received', 'grants')].map((frame) => JSON.stringify(frame));
+		throw new Error(`${/** @type {Error} */ (error).message}\n${about.slice(-40).join('\n')}`);
+	}
 }
 
 /**
