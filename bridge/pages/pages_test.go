@@ -349,7 +349,9 @@ func TestSharerStartsOnTheSite(t *testing.T) {
 func TestAssetOrigins(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.site(t, func(d *cobrowse.Deployment) { d.Rules.AssetOrigins = []string{"https://cdn.example", "http://127.0.0.1:99"} })
+	h.site(t, func(d *cobrowse.Deployment) {
+		d.Rules.AssetOrigins = []string{"https://cdn.example", "http://127.0.0.1:99"}
+	})
 	s := h.start(t, everybody)
 	for name, address := range map[string]string{"link": h.joinURL(t, s, annPID), "address": h.address(s)} {
 		policy := get(t, address).Header.Get("Content-Security-Policy")

@@ -22,7 +22,7 @@ func TestScreenshots(t *testing.T) {
 		look
 		names []string
 	}{
-		{"", look{width: 1280, height: 800}, []string{"fresh", "waiting", "live", "private", "control", "drawing", "paused", "confirm", "ended", "expired"}},
+		{"", look{width: 1280, height: 800}, []string{"fresh", "waiting", "live", "private", "control", "choose", "drawing", "free", "paused", "confirm", "ended", "expired"}},
 		{"-dark", look{width: 1280, height: 800, dark: true}, []string{"waiting", "control", "ended", "expired"}},
 		{"-wide", look{width: 1920, height: 1080}, []string{"live"}},
 		{"-tablet", look{width: 768, height: 1024}, []string{"control"}},
@@ -77,10 +77,22 @@ func TestScreenshots(t *testing.T) {
 		agent.wait(`document.body.hasAttribute("data-control")`)
 		agent.eval(`document.getElementById("catcher").focus()`)
 		save(agent, "control")
+		agent.click("#delivery")
+		agent.wait(`!document.getElementById("chooser").hidden`)
+		save(agent, "choose")
+		agent.key("Escape", 27)
 		agent.eval(`document.getElementById("pen").click()`)
 		agent.draw([][2]float64{{700, 225}, {760, 214}, {900, 216}, {938, 270}, {910, 375}, {800, 392}, {700, 380}, {682, 300}, {690, 240}, {704, 222}})
 		save(agent, "drawing")
 		agent.eval(`document.getElementById("pen").click()`)
+		if slices.Contains(tt.names, "free") {
+			agent.eval(`document.getElementById("look").click()`)
+			x, y := agent.at("#city")
+			agent.mouse("mouseWheel", x, y, map[string]any{"deltaX": 0, "deltaY": 120})
+			agent.wait(picture + `.defaultView.scrollY > 0`)
+			save(agent, "free")
+			agent.eval(`document.getElementById("look").click()`)
+		}
 		customer.send(map[string]any{"t": "pause", "on": true, "why": "customer"})
 		agent.screen("paused")
 		save(agent, "paused")

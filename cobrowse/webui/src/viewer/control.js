@@ -156,7 +156,7 @@ export function makeControl({ replay, stage, grants, ink, send, clicked, colour 
 		const field = element.closest('input,textarea,[contenteditable]');
 		target = field ? known(field) : 0;
 		// The second click of a double click: those who only know clicks get another one.
-		const plain = element.closest('button,input,label,a,summary,textarea');
+		const plain = element.closest('button,input,a,summary,textarea') || element.closest('label')?.control;
 		actNow({ k: again && !plain ? 'dbl' : 'click', id, x: Math.round(at.x), y: Math.round(at.y) });
 	}
 

@@ -5,6 +5,7 @@
 import { scrollerAt } from './mapping.js';
 import { $, say, text, write } from './page.js';
 
+const margin = 8; // px, both sides together: room for the line around the picture
 const steps = { ArrowUp: [0, -60], ArrowDown: [0, 60], ArrowLeft: [-60, 0], ArrowRight: [60, 0], PageUp: [0, -0.9], PageDown: [0, 0.9], Home: [0, -1e6], End: [0, 1e6] };
 
 /**
@@ -21,7 +22,8 @@ export function makeStage(replay, moved) {
 	let frames = 0; // pending animation frame
 
 	function fit() {
-		const room = view.getBoundingClientRect();
+		const box = view.getBoundingClientRect();
+		const room = { width: box.width - margin, height: box.height - margin };
 		scale = free ? 1 : Math.min(1, room.width / size.width, room.height / size.height);
 		if (!(scale > 0)) scale = 1;
 		canvas.style.width = `${size.width * scale}px`;
