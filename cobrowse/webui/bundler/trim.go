@@ -32,8 +32,8 @@ var trims = []trim{
 		instead: "class CanvasManager {\n  reset() {}\n  freeze() {}\n  unfreeze() {}\n  lock() {}\n  unlock() {}\n}\n",
 	},
 	{file: "rrweb/record.js", from: "var chars = ", to: "const canvasVarMap = ", instead: "var encode;\n"},
-	// Pictures of canvases and images in snapshots.
-	{file: "rrweb/record.js", from: "  if (tagName === \"canvas\" && recordCanvas) {", to: "  if ([\"audio\", \"video\"].includes(tagName)) {"},
+	// Pictures of canvases and images in snapshots, and where players stand.
+	{file: "rrweb/record.js", from: "  if (tagName === \"canvas\" && recordCanvas) {", to: "  if (!newlyAddedElement) {"},
 	// Frames of other origins: their recorders post everything to any parent.
 	{file: "rrweb/record.js", from: "class CrossOriginIframeMirror {", to: "class IframeManager {", instead: "class CrossOriginIframeMirror {}\n"},
 	{file: "rrweb/record.js", from: "  handleMessage(message) {", to: "class ShadowDomManager {", instead: "}\n"},
@@ -41,6 +41,10 @@ var trims = []trim{
 	// Hooks, binaries of fonts, and the state of players, which viewers do not load.
 	{file: "rrweb/record.js", from: "function mergeHooks(", to: "function initObservers(", instead: "function mergeHooks() {}\n"},
 	{file: "rrweb/record.js", from: "function initMediaInteractionObserver(", to: "function initSelectionObserver(", instead: "const initMediaInteractionObserver = () => () => {}, initFontObserver = initMediaInteractionObserver;\n"},
+	// Definitions of custom elements: a hook in the page for events that are not sent.
+	{file: "rrweb/record.js", from: "function initCustomElementObserver(", to: "function mergeHooks(", instead: "const initCustomElementObserver = () => () => {};\n"},
+	// For browsers older than the syntax of the script.
+	{file: "rrweb/record.js", from: "function polyfill(", to: "function isSerializedIframe(", instead: "function polyfill() {}\n"},
 	// Replaces Array.from of pages that replaced it, for which it adds a frame to them.
 	{file: "rrweb/record.js", from: "try {", to: "const mirror = createMirror();"},
 	// A style attribute in a document of its own, to compare it, breaks the policy of a

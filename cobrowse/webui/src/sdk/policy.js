@@ -51,7 +51,7 @@ export const choice = /^(textarea|select|opt.*|datalist)$/; // text inside is a 
  * @property {string} blockSelector all block selectors as one list, for rrweb
  * @property {boolean} textPrivate text is hidden unless a show rule says otherwise
  * @property {(node: Node) => number} flags the bits above for a node and what it stands in
- * @property {(el: Element, above: number) => number} step the same when those of its parent are known
+ * @property {(node: Node, above: number) => number} step the same when those of its parent are known
  * @property {(el: Element, flags: number) => boolean} hidesValue
  * @property {(el: Element, flags: number) => boolean} hidesText
  * @property {Record<'block'|'never'|'mask'|'show'|'readonly', string[]>} rules all selectors, for the lint
@@ -113,6 +113,9 @@ export function makePolicy(rules, page = {}) {
 	// them; and a text field with the name of a password field is the same secret.
 	const seen = new WeakSet();
 	const names = new Set();
+	// One without a name is known by what is in it.
+	const passwords = [];
+	const same = ({ value }) => value?.length > 3 && passwords.some((ref) => ref.deref()?.value === value);
 
 	const paused = (url) => {
 		const { href, origin } = new URL(url, globalThis.location?.href);
@@ -127,11 +130,11 @@ export function makePolicy(rules, page = {}) {
 		})[String(condition).toLowerCase()] ?? true);
 	};
 
-	const own = (el) => {
-		if (!el.matches(any)) return 0;
-		let flags = 0;
-		for (const [bits, selector] of lists) if (el.matches(selector)) flags |= bits;
-		return flags;
+	const own = (node) => {
+		// It is shown where the slot stands.
+		let f = node.assignedSlot ? flags(node.assignedSlot) & ~SHOWN : 0;
+		if (node.nodeType === 1 && node.matches(any)) for (const [bits, selector] of lists) if (node.matches(selector)) f |= bits;
+		return f;
 	};
 
 	const flags = (node) => {
@@ -140,11 +143,7 @@ export function makePolicy(rules, page = {}) {
 		for (let at = node; at; at = parent(at)) {
 			// A form with a field named parentNode would lead in circles.
 			if (++steps > 999) return f | MASKED;
-			if (at.nodeType === 1) {
-				const hit = at.closest(any);
-				if (hit) f |= own(hit);
-				at = hit || at.getRootNode();
-			}
+			f |= own(at);
 			if (at.designMode === 'on') f |= EDITED;
 			// A frame that shows a page of which nothing is shared.
 			const { frameElement, location } = at.defaultView ?? {};
@@ -162,9 +161,10 @@ export function makePolicy(rules, page = {}) {
 		if (el.type === 'password' || el.hasAttribute('data-rr-is-password')) {
 			why = 'type=password';
 			for (const name of [el.name, el.id]) if (name) names.add(name);
+			if (!seen.has(el)) passwords.push(new WeakRef(el));
 		} else if (el.type === 'hidden') why = 'type=hidden';
 		else if (password.test(auto)) why = 'autocomplete=' + auto;
-		else if (seen.has(el) || names.has(el.name) || names.has(el.id)) why = 'was type=password';
+		else if (seen.has(el) || names.has(el.name) || names.has(el.id) || same(el)) why = 'was type=password';
 		if (why) seen.add(el);
 		return why;
 	};

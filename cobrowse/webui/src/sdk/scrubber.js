@@ -12,8 +12,13 @@ const kept = /^(class|id|rr_.*)$/;
 const address = /^(href|src|poster|data|background|xlink:href)$/;
 const textual = /^(title|alt|placeholder|label|content|summary|xlink:title|aria-.*(label|description|text|placeholder))$/;
 // Attributes whose values are of the page's making: references, sizes, states.
-const known = /^(for|form|list|headers|sizes|media|color|bgcolor|autocomplete|rel|part|slot|is|lang|type|role|m(in|ax)(length)?|step|low|high|optimum|span|colspan|rowspan|cols|rows|size|(margin|frame)?(width|height|border)|cell.*|tabindex|start|aria-.*|xml.*)$/;
+const known = /^(for|form|list|headers|sizes|media|color|bgcolor|autocomplete|rel|part|slot|is|lang|dir|type|role|m(in|ax)(length)?|step|low|high|optimum|span|colspan|rowspan|cols|rows|size|(margin|frame)?(width|height|border)|cell.*|tabindex|start|contenteditable|aria-.*|xml.*)$/;
 const word = /^([a-z][a-z_-]{0,23})?$/;
+// Of what is hidden: which one is chosen. Elsewhere: what is written in a field
+// (a textarea that grows with a copy of its text).
+const telling = /^aria-(checked|selected|pressed|current|active|value|pos)/;
+const copies = /val|text|query|model/;
+const entry = /^(input|textarea|select)$/;
 const noValue = /^(hidden|checkbox|radio|image|file)$/;
 const plain = { localName: '' }; // what is asked for an element that is no field
 
@@ -46,6 +51,9 @@ export function cleanCss(css, none) {
 	});
 }
 
+// A declaration; where text is hidden, without strings and properties of the page's own.
+const styleOf = (css, none) => cleanCss(none ? css.replace(/(["'])(\\.|(?!\1).)*\1/gs, '""').replace(/--[^:;]*:[^;]*;?/g, '') : css, none);
+
 /**
  * @param {object} parts
  * @param {{getNode(id: number): Node|null}} parts.mirror rrweb's
@@ -76,10 +84,12 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 		return value;
 	};
 
+	const hiddenField = (el, f) => entry.test(el.localName) && policy.hidesValue(el, f);
+
 	// The value of a field. Options lose theirs, so a select has the caption.
 	const value = (tag, given, el, f) => {
 		if (/^(li|meter|progress)$/.test(tag)) return f & MASKED ? undefined : given;
-		if (!el || !/^(input|textarea|select)$/.test(tag)) return undefined;
+		if (!el || !entry.test(tag)) return undefined;
 		const hides = policy.hidesValue(el, f); // first: it remembers fields whose type is flipped later
 		if (noValue.test(el.type)) return undefined;
 		if (caption.test(el.type)) return policy.hidesText(plain, f) ? MASK : given;
@@ -94,20 +104,28 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 		if (given === null) return null;
 		if (name === 'checked' && (!el || f & MASKED)) return undefined;
 		if (name === 'selected') return el && !policy.hidesValue(el, f) ? given : undefined;
-		if (kept.test(name)) return given;
-		if (name === 'style' || name === '_csstext') {
-			const none = Boolean(f & MASKED);
-			if (typeof given === 'string') return cleanCss(given, none);
+		// A text that the customer writes may hold pictures, too.
+		const none = Boolean(f & MASKED || f & EDITED && !(f & SHOWN));
+		const field = el && hiddenField(el, f);
+		// How far a field is scrolled tells how much is in it.
+		if (kept.test(name)) return field && /scroll/.test(name) ? undefined : given;
+		if (name === '_csstext') return cleanCss(given, none);
+		if (name === 'style') {
+			// A slider is drawn from its value.
+			if (svg && none || field && el.type === 'range') return undefined;
+			// As the browser has read it: without comments, escapes and other spellings.
+			if (typeof given === 'string') return styleOf(el?.style?.cssText ?? given, none);
 			for (const key in given) {
 				const v = given[key];
-				given[key] = Array.isArray(v) ? [cleanCss(v[0], none), v[1]] : cleanCss(v, none);
+				if (none && /^--/.test(key)) delete given[key];
+				else given[key] = Array.isArray(v) ? [cleanCss(v[0], none), v[1]] : cleanCss(v, none);
 			}
 			return given;
 		}
 		if (name === 'value') return value(tag, given, el, f);
 		if (typeof given !== 'string') return given; // rrweb's own: true, numbers
 		if (address.test(name) || name === 'srcset') {
-			if (/^(form|button|i?frame)$/.test(tag) || f & MASKED) return undefined;
+			if (/^(form|button|i?frame)$/.test(tag) || none) return undefined;
 			// A link stays a link to the eye.
 			if (/^a(rea)?$/.test(tag)) return '#';
 			if (name === 'srcset') return given.split(/,\s+/).map((s) => s.trim().replace(/^\S+/, (u) => cleanUrl(u))).filter((s) => /^\S{2}/.test(s)).join(', ') || undefined;
@@ -121,8 +139,10 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 			return hidden && given ? MASK : given;
 		}
 		if (name === 'aria-valuenow' && (!(f & SHOWN) || f & MASKED)) return undefined;
-		if (name.startsWith('data-')) return (f & MASKED ? !given : word.test(given)) ? given : undefined;
-		return svg || known.test(name) || word.test(given) ? given : undefined;
+		// A drawing that is hidden may be a code or a signature: its box is left.
+		if (svg) return none ? tag === 'svg' && /^(width|height|viewbox)$/.test(name) ? given : undefined : /^ng|:/.test(name) && !/^x/.test(name) ? undefined : given;
+		if (known.test(name)) return none && telling.test(name) ? undefined : given;
+		return (none ? !given : word.test(given) && !copies.test(name)) ? given : undefined;
 	};
 
 	const attributes = (tag, given, el, f, svg) => {
@@ -136,7 +156,7 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 
 	const node = (n, f, tag, parent) => {
 		const el = mirror.getNode(n.id);
-		if (n.type === 3) n.textContent = text(n.id, n.textContent, tag, parent, f);
+		if (n.type === 3) n.textContent = text(n.id, n.textContent, tag, parent, el ? policy.step(el, f) : f);
 		else if (n.type > 3) n.textContent = '';
 		else if (n.type === 0) {
 			if (el) f = policy.flags(el);
@@ -181,7 +201,7 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 			if (!up || flagsOf(up) & BLOCKED) return false;
 			const before = sent.get(t.id);
 			sent.delete(t.id);
-			t.value = text(t.id, t.value ?? '', up.localName ?? '', up, flagsOf(up));
+			t.value = text(t.id, t.value ?? '', up.localName ?? '', up, policy.step(at, flagsOf(up)));
 			return !sent.has(t.id) || before !== t.value;
 		});
 		d.attributes = d.attributes.filter((a) => {
@@ -202,7 +222,10 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 		0: mutation,
 		1: (d) => (d.positions = d.positions.filter((p) => open(p.id))).length,
 		2: (d) => open(d.id),
-		3: () => true,
+		3(d) {
+			const at = mirror.getNode(d.id);
+			return at && !hiddenField(at, flagsOf(at));
+		},
 		4: () => true,
 		5(d) {
 			const el = mirror.getNode(d.id);

@@ -78,6 +78,19 @@ test('a field that was a password stays one, and so does what takes its place', 
 	assert.equal(p.isMasked(hidden), true, 'a hidden field that appears');
 });
 
+test('a field that shows what a password without a name holds is one', () => {
+	const [secret, other, swapped] = [el('input', { type: 'password', value: '' }), el('input', { value: 'blue' }), el('input', { value: 'tulip' })];
+	el('div', { 'data-cb-show': '' }, secret, other, swapped);
+	const policy = makePolicy({});
+	assert.equal(policy.isMasked(secret), true);
+	assert.equal(policy.isMasked(swapped), false);
+	secret.value = 'tulip';
+	assert.equal(policy.isMasked(swapped), true);
+	assert.equal(policy.isMasked(other), false);
+	secret.value = '';
+	assert.equal(policy.isMasked(swapped), true);
+});
+
 test('rules reach into shadow roots and frames', () => {
 	const input = el('input', { 'data-cb-show': '' });
 	const host = el('x-card', { 'data-cb-mask': '' });

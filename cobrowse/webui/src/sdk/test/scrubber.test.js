@@ -57,6 +57,16 @@ test('attributes of a snapshot', async (t) => {
 		['slider', el('div', { role: 'slider', 'aria-valuenow': '7', 'aria-valuetext': 'seven', 'aria-expanded': 'true' }), { role: 'slider', 'aria-expanded': 'true' }],
 		['custom element', el('x-card', { iban: 'DE12', variant: 'gold', account: '4711' }), { variant: 'gold' }],
 		['framework', el('p', { 'ng-reflect-model': 'Kim 1', 'x-data': '{}' }), {}],
+		['a copy of what is typed', el('div', { 'data-replicated-value': 'schmidt', 'data-val': 'schmidt', 'ng-reflect-model': 'schmidt' }), {}],
+		['a slider drawn from its value', el('input', { type: 'range', style: '--value: 37%' }), { type: 'range' }],
+		['how far a hidden field is scrolled', el('textarea', { rr_scrollTop: 431 }), {}],
+		['words of a masked element', el('x-card', { 'data-cb-mask': '', diagnosis: 'flu', hidden: '', dir: 'rtl', width: '9' }), { 'data-cb-mask': '', hidden: '', dir: 'rtl', width: '9' }],
+		['what is chosen in a masked group', el('div', { 'data-cb-mask': '', role: 'radio', 'aria-checked': 'true', 'aria-selected': 'true', 'aria-controls': 'x' }), { 'data-cb-mask': '', role: 'radio', 'aria-controls': 'x' }],
+		['the style of a masked element', el('p', { 'data-cb-mask': '', style: '--name: "Kim; C"; color: red; --x: 7; content: "Kim"' }), { 'data-cb-mask': '', style: ' color: red;  content: ""' }],
+		['a picture pasted into a text that is edited', el('img', { contenteditable: 'true', src: 'data:image/png;base64,AAAA', 'data-mention': 'schmidt' }), { contenteditable: 'true' }],
+		['the style as the browser has read it', Object.assign(el('p', { style: '/* x */ background: u\\72l(a?x)' }), { style: { cssText: 'background: url("a?x");' } }), { style: 'background: url("a");' }],
+		['a masked drawing', svg('svg', { 'data-cb-mask': '', viewBox: '0 0 9 9', d: 'M0 0', style: 'd: path("M0")' }), { viewBox: '0 0 9 9' }],
+		['what frameworks write on drawings', svg('g', { 'ng-reflect-x': 'Kim 1', 'inkscape:label': 'Kim', d: 'M0 0', 'xml:space': 'preserve' }), { d: 'M0 0', 'xml:space': 'preserve' }],
 		['blocked', el('p', { 'data-cb-block': '', class: 'vip', title: 'x' }), {}],
 		['blocked by our own class', el('p', { class: 'rr-block', rr_width: '10px', rr_height: '5px' }), { rr_width: '10px', rr_height: '5px' }],
 	]) {
@@ -104,6 +114,27 @@ test('shadow roots inherit, frames too', () => {
 		assert.deepEqual(event && words(event.data.adds[0].node), want && [want], rule);
 		assert.ok(page);
 	}
+});
+
+test('what stands in a masked slot is masked', () => {
+	const slot = el('slot');
+	const text = new FakeText('secret words');
+	const child = el('p', { title: 'secret' }, 'secret');
+	const shown = el('p', { 'data-cb-show': '' }, el('input', { value: 'secret' }));
+	const host = el('x-host', {}, text, child, shown);
+	host.attachShadow().append(el('div', { 'data-cb-mask': '' }, slot));
+	for (const node of [text, child, shown]) node.assignedSlot = slot;
+	const { full, mutate, id } = shared([el('body', {}, host)]);
+	assert.ok(!JSON.stringify(full()).includes('secret'));
+	assert.ok(!JSON.stringify(mutate({ texts: [{ id: id(text), value: 'secret' }, { id: id(child.childNodes[0]), value: 'secret' }], attributes: [{ id: id(child), attributes: { title: 'secret' } }] })).includes('secret'));
+});
+
+test('how far a field is scrolled', () => {
+	const [hidden, seen, box] = [el('textarea'), el('textarea', { 'data-cb-show': '' }), el('div')];
+	const { inc, id } = shared([el('body', {}, hidden, seen, box)]);
+	assert.equal(inc({ source: 3, id: id(hidden), x: 0, y: 431 }), null);
+	assert.ok(inc({ source: 3, id: id(seen), x: 0, y: 431 }));
+	assert.ok(inc({ source: 3, id: id(box), x: 0, y: 431 }));
 });
 
 test('a select that is shown speaks in captions', () => {
