@@ -280,9 +280,7 @@ func (p *page) mouse(kind string, x, y float64, more map[string]any) {
 	if kind != "mouseMoved" && kind != "mouseWheel" {
 		event["button"], event["clickCount"] = "left", 1
 	}
-	for name, value := range more {
-		event[name] = value
-	}
+	maps.Copy(event, more)
 	p.call("Input.dispatchMouseEvent", event, nil)
 }
 

@@ -2,6 +2,7 @@ package pages_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -85,9 +86,7 @@ func (g *stage) ctl(kind string, answer map[string]any) map[string]any {
 	f := g.customer.wait("ctl", func(f map[string]any) bool { return f["k"] == kind && f["answered"] == nil })
 	f["answered"] = true
 	done := map[string]any{"t": "done", "to": f["from"], "n": f["n"], "ok": true, "path": "#x"}
-	for name, value := range answer {
-		done[name] = value
-	}
+	maps.Copy(done, answer)
 	g.customer.send(done)
 	return f
 }
@@ -497,10 +496,14 @@ func storyOfAssetOrigins(t *testing.T, b *chrome) {
 	}
 	customer := h.share(t, s)
 	agent.screen("live")
-	customer.full(b.record(t, `<!doctype html><img src="`+beacon.base+`/allowed.png"><img src="`+strings.Replace(beacon.base, "127.0.0.1", "localhost", 1)+`/refused.png">`, look{}).first())
+	customer.full(b.record(t, `<!doctype html><img src="`+beacon.base+`/allowed.png"><img src="`+strings.Replace(beacon.base, "127.0.0.1", "localhost", 1)+`/refused.png"><style>body { background: url(`+beacon.base+`/allowed-by-style.png) }</style>`, look{}).first())
 	agent.wait(isShown + ` && ` + picture + `.images[0].complete && ` + picture + `.images[1].complete`)
 	agent.wait(picture + `.images[0].naturalWidth === 1`)
+	agent.eval(`new Promise((done) => setTimeout(done, 200))`)
 	if got := beacon.from("viewer"); len(got) != 1 || got[0] != "/allowed.png" {
 		t.Errorf("requests of the viewer = %v, want the one for /allowed.png", got)
+	}
+	if got := beacon.from("leak"); len(got) > 0 {
+		t.Errorf("requests for %v tell which session it is", got)
 	}
 }
