@@ -272,15 +272,3 @@ func BenchmarkFlood(b *testing.B) {
 		b.Errorf("dropped = %d, want none", got.Dropped)
 	}
 }
-
-// evFrame returns an ev frame of at least this size.
-func evFrame(epoch uint32, seq uint64, full bool, size int) string {
-	mark, events := "", `{"type":3,"data":{"source":1,"positions":[]},"timestamp":1}`
-	if full {
-		mark = `"k":"full",`
-		events = `{"type":4,"data":{"href":"https://shop.example/","width":800,"height":600},"timestamp":1},` +
-			`{"type":2,"data":{"node":{"type":0,"childNodes":[],"id":1},"initialOffset":{"left":0,"top":0}},"timestamp":1}`
-	}
-	frame := fmt.Sprintf(`{"t":"ev","e":%d,"s":%d,"c":1732200000000,%s"b":[%s`, epoch, seq, mark, strings.TrimSuffix(events, "}"))
-	return frame + `,"pad":"` + strings.Repeat("x", max(0, size-len(frame)-11)) + `"}]}`
-}

@@ -222,7 +222,7 @@ func (h *house) start(t *testing.T, invites []cobrowse.Invite) cobrowse.Session 
 	if err != nil {
 		t.Fatalf("create conversation: %v", err)
 	}
-	started, err := h.Start(t.Context(), cobrowse.StartRequest{OrgID: org, ClientID: "client", ConversationID: c.ID, Participants: invites})
+	started, err := h.Start(t.Context(), cobrowse.StartRequest{OrgID: org, ClientID: "client", ConversationID: c.ID, Participants: invites, AllowRemoteControl: true})
 	if err != nil {
 		t.Fatalf("Start: %v", err)
 	}

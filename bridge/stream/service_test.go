@@ -34,3 +34,8 @@ func (deafEvents) Follow(ctx context.Context, _ string, ready func(), _ func(con
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// brokenViolate cannot store a violation.
+type brokenViolate struct{ stream.Service }
+
+func (brokenViolate) Violate(context.Context, cobrowse.SessionID, string) error { return errStore }

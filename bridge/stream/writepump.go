@@ -56,6 +56,9 @@ var errStopped = errors.New("link shut")
 // sendAll writes everything that waits. What was decided meanwhile does not wait
 // for the end of it, nor does a ping that is due.
 func (l *link) sendAll(ping <-chan time.Time) error {
+	if l.isShut() {
+		return nil // what is still said, if anything, is for finish to decide
+	}
 	b := l.hub.wire.batch()
 	defer b.release()
 	b.frames = l.out.Take(b.frames[:0])
