@@ -202,8 +202,8 @@ type draw struct {
 	Kind    string                 `json:"k"`
 	Points  [][2]float64           `json:"pts,omitempty"`
 	Color   string                 `json:"color,omitempty"`
-	ScrollX float64                `json:"sx"`
-	ScrollY float64                `json:"sy"`
+	ScrollX *float64               `json:"sx,omitempty"`
+	ScrollY *float64               `json:"sy,omitempty"`
 }
 
 var errBadFrame = errors.New("not a frame")
@@ -286,7 +286,7 @@ func (f *draw) sound() bool {
 	for i := range f.Points {
 		bounded(&f.Points[i][0], &f.Points[i][1])
 	}
-	bounded(&f.ScrollX, &f.ScrollY)
+	bounded(f.ScrollX, f.ScrollY)
 	return slices.Contains([]string{"begin", "pts", "end", "clear"}, f.Kind) && len(f.Color) <= maxColor && plain(f.Color)
 }
 
