@@ -90,13 +90,16 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 		return url.href;
 	};
 
-	/** Runs what may set off the page's handlers; no form is sent meanwhile. */
-	const guarded = (view, run) => {
+	/** Runs what may set off the page's handlers; no form is sent meanwhile, also not that of the page by a frame in it. */
+	let guards = 0;
+	const guarded = (view, act) => {
+		const run = view === window ? act : () => guarded(window, act);
 		if (rules().allowAgentSubmit) {
 			run();
 			return;
 		}
 		let tried = false;
+		guards += 1;
 		const form = view.HTMLFormElement.prototype;
 		const { submit, requestSubmit } = form;
 		const stop = (event) => {
@@ -109,6 +112,7 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 		try {
 			run();
 		} finally {
+			guards -= 1;
 			form.submit = submit;
 			form.requestSubmit = requestSubmit;
 			view.removeEventListener('submit', stop, true);
@@ -181,6 +185,11 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 		const changed = () => {
 			if (changing.delete(el)) el.dispatchEvent(new view.Event('change', { bubbles: true }));
 		};
+		// The customer who leaves the field does not send what the viewer has written.
+		const left = () => {
+			if (guards) changed();
+			else try { guarded(view, changed); } catch { /* nobody waits for an answer */ }
+		};
 		guarded(view, () => {
 			focus(el);
 			if (!tell('beforeinput')) refuse('denied');
@@ -188,7 +197,7 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 			try { el.setSelectionRange(caret, caret); } catch { /* this type has no caret */ }
 			tell('input');
 			if (focused() === el) {
-				if (!changing.has(el)) el.addEventListener('blur', changed, { once: true });
+				if (!changing.has(el)) el.addEventListener('blur', left, { once: true });
 				changing.add(el);
 			} else {
 				changing.add(el);
@@ -295,7 +304,7 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 		const fire = (name) => el.dispatchEvent(new view.KeyboardEvent(name, { key: f.key, code: f.key, bubbles: true, cancelable: true, composed: true }));
 		let goOn = false;
 		guarded(view, () => { goOn = fire('keydown'); });
-		if (goOn && el.isConnected) press(el, f.key, f);
+		if (goOn && el.isConnected) guarded(view, () => press(el, f.key, f));
 		guarded(view, () => fire('keyup'));
 	};
 

@@ -2,7 +2,7 @@
 // records, and shows what is going on. docs/protocol.md has the frames.
 
 import { makePointers, reportPointer } from './pointers.js';
-import { makePolicy } from './policy.js';
+import { makePolicy, region } from './policy.js';
 import { focused, listen, quiet } from './quiet.js';
 import { makeRecorder } from './recorder.js';
 import { load, makeTabs, newID, save } from './resume.js';
@@ -470,7 +470,7 @@ const look = () => {
 const onFocus = () => {
 	if (!kept || !recorder || pausedFor) return;
 	const el = focused();
-	const id = el && el !== document.body && policy.isPrivate(el) && !el.matches('.rr-block') ? recorder.getId(el) : 0;
+	const id = el && el !== document.body && policy.isPrivate(el) && !el.matches('.rr-block') ? recorder.getId(region(policy, el)) : 0;
 	const now = id > 0 ? id : 0;
 	if (now === secretFocus) return;
 	stream.send({ t: 'focus', e: stream.epoch(), id: now || secretFocus, masked: !!now });
@@ -576,7 +576,7 @@ listen(window, 'pointerdown pointermove wheel keydown', (event) => {
 listen(window, 'keydown', (event) => {
 	if (event.isTrusted && event.key === 'Escape' && kept && inForce().some((g) => g.kind === 'control')) takeBack();
 });
-listen(window, 'focusin focusout', () => queueMicrotask(quiet(onFocus)));
+listen(window, 'focusin focusout', () => setTimeout(quiet(onFocus)));
 listen(window, 'popstate hashchange', look);
 listen(document, 'securitypolicyviolation', (event) => {
 	if (stream && event.effectiveDirective === 'connect-src' && event.blockedURI.startsWith(options.base.replace(/^http/, 'ws'))) over('blocked', '');

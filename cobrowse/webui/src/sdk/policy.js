@@ -75,6 +75,17 @@ export function parent(node) {
 	try { return node.parentNode || node.host || node.defaultView?.frameElement; } catch { return null; }
 }
 
+/**
+ * The outermost of what is private around a private element: the key of a masked
+ * keypad that has the focus would tell the digit.
+ * @param {Policy} policy
+ * @param {any} el
+ */
+export const region = (policy, el) => {
+	for (let up; (up = parent(el)) && policy.isPrivate(up);) el = up;
+	return el;
+};
+
 const list = (more) => [].concat(more ?? []).filter(Boolean);
 
 /**

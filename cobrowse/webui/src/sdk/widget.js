@@ -45,6 +45,8 @@ svg{width:100%;height:100%;fill:none;stroke:#c2185b;stroke-width:4;stroke-linejo
 @media(prefers-reduced-motion:no-preference){.pointer{transition:transform 60ms linear}}
 `;
 
+const calm = 600; // ms that a question is there before it can be agreed to
+
 /** Of the corners, bottom right first, then clockwise. */
 const insets = ['auto 12px 12px auto', 'auto auto 12px 12px', '12px auto auto 12px', '12px 12px auto auto'];
 
@@ -104,7 +106,6 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 	let shown = ''; // what the panel was made of
 	let asked = ''; // what the dialog was made of
 	let before = null; // what had the focus before the dialog
-	let since = 0; // when the dialog took the place of another one, ms since 1970
 
 	const place = () => {
 		start.style.inset = panel.style.inset = insets[corner];
@@ -174,7 +175,9 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 		const made = d ? JSON.stringify(d) : '';
 		if (made === asked && dialog.open === !!d) return;
 		asked = made;
-		since = dialog.open ? Date.now() : 0;
+		// What the customer is just clicking on was not meant for a question that somebody
+		// else asks, who sees the pointer; nor the second click of two for the next one.
+		const early = dialog.open || !d?.more;
 		if (dialog.open) dialog.close();
 		else before = focused();
 		if (!d) {
@@ -189,10 +192,12 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 			event.preventDefault();
 			d.no[1]();
 		});
-		dialog.replaceChildren(head, h('p', {}, d.text), h('ul', {}, ...(d.more ?? []).map((line) => h('li', {}, line))), buttons([d.no, [d.yes[0], () => {
-			// The second click of two was not meant for this question.
-			if (Date.now() - since > 400) d.yes[1]();
-		}, d.yes[2]]]));
+		const row = buttons([d.no, d.yes]);
+		if (early) {
+			row.lastChild.disabled = true;
+			setTimeout(() => { row.lastChild.disabled = false; }, calm);
+		}
+		dialog.replaceChildren(head, h('p', {}, d.text), h('ul', {}, ...(d.more ?? []).map((line) => h('li', {}, line))), row);
 		dialog.showModal();
 		head.focus();
 	};

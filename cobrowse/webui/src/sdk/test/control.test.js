@@ -190,6 +190,29 @@ test('no handler of the page sends a form during an action, and all is restored'
 	assert.equal(form.sent, true);
 });
 
+test('a field that sends its form when it has changed', () => {
+	const form = new Form();
+	const next = new El('input', { tabIndex: 0, getClientRects: () => [{}] });
+	const field = new El('input', { tabIndex: 0, getClientRects: () => [{}], onchange: () => form.submit(), root: { querySelectorAll: () => [field, next] } });
+	next.focus = () => {
+		page.activeElement = next;
+		field.handlers.blur?.();
+	};
+	assert.equal(act(field, 'text', { v: 'x' }), 'ok');
+	assert.equal(act(field, 'key', { key: 'Tab' }), 'submit');
+	assert.equal(act(field, 'text', { v: 'y' }), 'ok');
+	next.focus(); // by the customer
+	assert.deepEqual(field.heard.filter((type) => type === 'change'), ['change', 'change']);
+	assert.equal(form.sent, undefined);
+	const { submit } = Form.prototype;
+	class Outer extends Form {}
+	const inner = { ...view, HTMLFormElement: Outer };
+	const framed = new El('p', { onclick: () => form.submit() });
+	Object.defineProperty(framed, 'ownerDocument', { value: { ...page, defaultView: inner } });
+	assert.equal(act(framed, 'click'), 'submit', 'by a script of the frame in the page');
+	assert.equal(Form.prototype.submit, submit);
+});
+
 test('a click has all its events, in order', () => {
 	const el = new El('button', { type: 'button' });
 	assert.equal(act(el, 'click'), 'ok');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { FakeDocument, el, install } from './dom.js';
-import { MASK, makePolicy } from '../policy.js';
+import { MASK, makePolicy, region } from '../policy.js';
 
 install();
 
@@ -89,6 +89,18 @@ test('a field that shows what a password without a name holds is one', () => {
 	assert.equal(policy.isMasked(other), false);
 	secret.value = '';
 	assert.equal(policy.isMasked(swapped), true);
+});
+
+test('the focus in a masked keypad is told of the keypad, not of the key', () => {
+	const [one, two, field] = [el('button', {}, '1'), el('button', {}, '2'), el('input', { type: 'password' })];
+	const host = el('x-pad');
+	host.attachShadow().append(two);
+	const pad = el('div', { 'data-cb-mask': '' }, el('div', {}, one), host);
+	el('body', {}, pad, field);
+	const policy = makePolicy({});
+	assert.equal(region(policy, one), pad);
+	assert.equal(region(policy, two), pad);
+	assert.equal(region(policy, field), field);
 });
 
 test('rules reach into shadow roots and frames', () => {
