@@ -103,7 +103,7 @@ export async function picture(name, ...pages) {
 	mkdirSync(dir, { recursive: true });
 	const shots = [];
 	for (const page of pages) {
-		shots.push(`data:image/png;base64,${(await page.screenshot()).toString('base64')}`);
+		shots.push(`data:image/png;base64,${(await page.screenshot({ caret: 'initial' })).toString('base64')}`);
 	}
 	const browser = pages[0].context().browser();
 	const context = await /** @type {import('playwright-core').Browser} */ (browser).newContext({ viewport: { width: 1280 * pages.length + 16 * (pages.length + 1), height: 832 } });

@@ -140,13 +140,21 @@ test('a customer is helped in the shop', async () => {
 		assert.ok(!JSON.stringify(record).includes(text), `${text} is in the record`);
 	}
 
+	// The history page shows the same to people.
+	const link = await api.call('POST', `/api/v2/cobrowse/history/${session.id}/links`);
+	const reader = await person(browser, 'Sam Supervisor');
+	await reader.page.goto(link.url);
+	await until(() => bodyText(reader), (text) => ['Kim Customer', 'Ada Agent', 'Sam Supervisor', '/shop/checkout', '/shop/account'].every((part) => text.includes(part)), 'the history page');
+	assert.ok(!(await bodyText(reader)).includes('Lindau'));
+	await picture('story-history', reader.page);
+
 	// What was private is on no wire.
 	const wire = [...kim.wire.left(info.baseUrl), ...ada.wire.received, ...sam.wire.received].join('\n');
 	assert.ok(wire.includes('Lindau') && wire.includes('Six good things'), 'what may be seen is found');
 	for (const text of ['kim.private', '4000 1234', '40001234', 'hidden-form-token', 'K-204-771', 'DE00 1234']) {
 		assert.ok(!wire.includes(text), `${text} is on the wire`);
 	}
-	assert.deepEqual([...kim.problems, ...ada.problems, ...sam.problems], []);
+	assert.deepEqual([...kim.problems, ...ada.problems, ...sam.problems, ...reader.problems], []);
 });
 
 test('an agent is helped at the desk', async () => {

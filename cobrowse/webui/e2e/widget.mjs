@@ -36,6 +36,11 @@ export class Widget {
 		return texts.join(' ');
 	}
 
+	/** How many elements of a kind there are, for instance lines. @param {string} tag in capitals */
+	async drawn(tag) {
+		return (await this.#nodes()).filter((node) => node.nodeName.toUpperCase() === tag).length;
+	}
+
 	/** Names of the buttons that can be pressed. */
 	async buttons() {
 		return (await this.#pressable()).map(({ name }) => name);
