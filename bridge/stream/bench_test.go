@@ -193,7 +193,7 @@ func inUse() memory {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return memory{int64(m.HeapInuse), int64(m.StackInuse)} //nolint:gosec // G115: sizes
+	return memory{int64(m.HeapInuse), int64(m.StackInuse)}
 }
 
 // BenchmarkFlood measures one sharer and 100 viewers who read as fast as they can:
@@ -216,7 +216,7 @@ func BenchmarkFlood(b *testing.B) {
 				if err != nil {
 					return
 				}
-				if _, err := r.Discard(int(size)); err != nil { //nolint:gosec // G115: ours
+				if _, err := r.Discard(int(size)); err != nil {
 					return
 				}
 				if size > 2000 {
@@ -246,10 +246,10 @@ func BenchmarkFlood(b *testing.B) {
 		return least
 	}
 	send := func(n int64) {
-		payload := evFrame(1, uint64(n), n == 1, 2048) //nolint:gosec // G115: small
+		payload := evFrame(1, uint64(n), n == 1, 2048)
 		head := []byte{0x81, 0x80 | 126, 0, 0, 0, 0, 0, 0}
-		binary.BigEndian.PutUint16(head[2:], uint16(len(payload))) //nolint:gosec // G115: 2 KB
-		_, _ = sharer.Write(append(head, payload...))              // a mask of zeros
+		binary.BigEndian.PutUint16(head[2:], uint16(len(payload)))
+		_, _ = sharer.Write(append(head, payload...)) // a mask of zeros
 	}
 	sent := int64(0)
 	for b.Loop() {

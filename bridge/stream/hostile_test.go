@@ -140,12 +140,12 @@ func TestFloods(t *testing.T) {
 	}{
 		"ev frames": {
 			func(l *stream.Limits) { l.EvPerSecond, l.EvBurst = 0.001, 20 },
-			func(i int) string { return next(1, uint64(i+2)) }, //nolint:gosec // G115: small
+			func(i int) string { return next(1, uint64(i+2)) },
 			func(sc *scene) *client { return sc.sharer },
 		},
 		"ev bytes": {
 			func(l *stream.Limits) { l.EvBytesPerSecond, l.EvBytesBurst = 0.001, 100_000 },
-			func(i int) string { return evFrame(1, uint64(i+2), false, 10_000) }, //nolint:gosec // G115: small
+			func(i int) string { return evFrame(1, uint64(i+2), false, 10_000) },
 			func(sc *scene) *client { return sc.sharer },
 		},
 		"pointers": {

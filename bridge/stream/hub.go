@@ -96,7 +96,8 @@ type Hub struct {
 
 	pictures *relay.Rooms
 	wire     *wire
-	buffers  sync.Pool // of *[]byte, to read frames into
+	buffers  sync.Pool               // of *[]byte, to read frames into
+	due      chan cobrowse.SessionID // in which a grant has ended by itself
 
 	mu       sync.Mutex
 	draining bool
@@ -120,7 +121,7 @@ func New(cfg Config) *Hub {
 	if h.wall == nil {
 		h.wall = h.clock
 	}
-	h.pictures, h.wire = relay.NewRooms(h.limits.Picture), newWire()
+	h.pictures, h.wire, h.due = relay.NewRooms(h.limits.Picture), newWire(), make(chan cobrowse.SessionID, 256)
 	h.upgrader = websocket.FastHTTPUpgrader{
 		HandshakeTimeout: h.limits.Handshake, ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: &sync.Pool{},
 		Subprotocols: []string{subprotocol}, EnableCompression: true,
@@ -154,6 +155,8 @@ func (h *Hub) Run(ctx context.Context, ready func()) error {
 			select {
 			case <-ctx.Done():
 				return
+			case id := <-h.due:
+				h.refresh(ctx, id)
 			case <-tick.C:
 				for _, id := range h.sessions() {
 					h.refresh(ctx, id)

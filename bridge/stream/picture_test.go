@@ -243,10 +243,8 @@ func TestSlowViewerConverges(t *testing.T) {
 	}
 	last := evFrame(1, seq+1, true, 3000)
 	sc.sharer.send(t, last)
-	for {
-		if sc.viewer.frame(t, "ev") == last {
-			break
-		}
+	for sc.viewer.frame(t, "ev") != last {
+		continue
 	}
 	if got := sc.counts.get("closed tooSlow"); got != 0 {
 		t.Errorf("closed as too slow = %d, want none", got)

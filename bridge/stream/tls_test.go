@@ -43,7 +43,7 @@ func TestPictureOverTLS(t *testing.T) {
 	}()
 	dialer := websocket.Dialer{
 		Subprotocols: []string{"cobridge.v1"}, HandshakeTimeout: patience,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // G402: our own, of a moment ago
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}
 	join := func(token string) *client {
 		conn, response, err := dialer.DialContext(t.Context(), "wss://"+listener.Addr().String()+"/api/v2/cobrowse/sessions/"+string(sc.session.ID)+"/stream", nil)

@@ -44,11 +44,11 @@ const maxHeader = 10
 func appendHeader(to []byte, first byte, size int) []byte {
 	switch {
 	case size <= 125:
-		return append(to, first, byte(size))
+		return append(to, first, byte(size&0x7f))
 	case size <= 0xffff:
-		return binary.BigEndian.AppendUint16(append(to, first, 126), uint16(size)) //nolint:gosec // G115: compared above
+		return binary.BigEndian.AppendUint16(append(to, first, 126), uint16(size))
 	default:
-		return binary.BigEndian.AppendUint64(append(to, first, 127), uint64(size)) //nolint:gosec // G115: a length
+		return binary.BigEndian.AppendUint64(append(to, first, 127), uint64(size))
 	}
 }
 
