@@ -46,6 +46,12 @@ test('shadow roots, a frame, a canvas, styles made by script', async () => {
 	}
 	assert.ok(!look.text.includes('7391'), 'what is blocked counts as unseen');
 	assert.equal(agent.wire.received.findIndex((frame) => frame.includes('7391')), -1, 'what is blocked is on the wire');
+	const box = await inside(agent.page, () => {
+		const found = /** @type {Element} */ (window.picture.querySelector('body > .rr-block'));
+		const { width, height } = found.getBoundingClientRect();
+		return { width, height, background: getComputedStyle(found).backgroundImage };
+	});
+	assert.ok(box.width > 300 && box.height > 10 && box.background.includes('gradient'), `what is blocked shows as a box: ${JSON.stringify(box)}`);
 	assert.equal(await inside(agent.page, () => getComputedStyle(/** @type {Element} */ (window.picture.querySelector('#styled'))).color), 'rgb(1, 2, 3)');
 	assert.equal(await inside(agent.page, () => getComputedStyle(/** @type {any} */ (window.picture.querySelector('price-tag')).shadowRoot.querySelector('p')).color), 'rgb(120, 30, 30)');
 

@@ -106,10 +106,12 @@ export async function picture(name, ...pages) {
 		shots.push(`data:image/png;base64,${(await page.screenshot({ caret: 'initial' })).toString('base64')}`);
 	}
 	const browser = pages[0].context().browser();
-	const context = await /** @type {import('playwright-core').Browser} */ (browser).newContext({ viewport: { width: 1280 * pages.length + 16 * (pages.length + 1), height: 832 } });
+	const sizes = pages.map((page) => page.viewportSize() ?? { width: 1280, height: 800 });
+	const viewport = { width: sizes.reduce((sum, { width }) => sum + width + 16, 16), height: Math.max(...sizes.map(({ height }) => height)) + 32 };
+	const context = await /** @type {import('playwright-core').Browser} */ (browser).newContext({ viewport });
 	try {
 		const page = await context.newPage();
-		await page.setContent(`<body style="margin:16px;display:flex;gap:16px;align-items:start;background:#667">${shots.map((shot) => `<img style="width:1280px" src="${shot}">`).join('')}`);
+		await page.setContent(`<body style="margin:16px;display:flex;gap:16px;align-items:start;background:#667">${shots.map((shot) => `<img src="${shot}">`).join('')}`);
 		await page.waitForFunction(() => [...document.images].every((image) => image.complete));
 		await page.screenshot({ path: path.join(dir, `${name}.png`) });
 	} finally {

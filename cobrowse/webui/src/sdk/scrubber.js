@@ -165,7 +165,7 @@ export function makeScrubber({ mirror, policy, picture = () => '', changed = () 
 			tag = n.tagName.toLowerCase();
 			f = el ? policy.step(el, f) : f | MASKED;
 			const { rr_width: width, rr_height: height } = n.attributes;
-			n.attributes = f & BLOCKED ? { rr_width: width, rr_height: height } : attributes(tag, n.attributes, el, f, n.isSVG);
+			n.attributes = f & BLOCKED ? { class: 'rr-block', rr_width: width, rr_height: height } : attributes(tag, n.attributes, el, f, n.isSVG);
 			if (f & BLOCKED || /^(script|noscript|template)$/.test(tag)) n.childNodes = [];
 			if (tag === 'option' && !(f & BLOCKED) && el?.selected && !policy.hidesValue(el, f)) n.attributes.selected = true;
 			if (tag === 'canvas' && el && !(f & BLOCKED)) {
