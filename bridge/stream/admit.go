@@ -149,12 +149,20 @@ func (h *Hub) check(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	s, err := h.liveSession(c.UserContext(), e.session)
+	s, err := h.service.Look(c.UserContext(), e.session)
 	if err != nil {
 		return err
 	}
 	if e.origin != "" && !e.own {
-		return notAllowed("Only our own pages may ask this.")
+		// The sharer's page is on the customer's site, whose script reads the answer.
+		if !h.originAllowed(c.UserContext(), e, s, true) {
+			return notAllowed("Pages of this origin may not ask this.")
+		}
+		c.Set(fiber.HeaderAccessControlAllowOrigin, e.origin)
+		c.Vary(fiber.HeaderOrigin)
+	}
+	if !s.Live() {
+		return sessionEnded()
 	}
 	if e.participant != "" {
 		p, ok := s.Participant(e.participant)
@@ -254,9 +262,13 @@ func (h *Hub) liveSession(ctx context.Context, id cobrowse.SessionID) (cobrowse.
 		return cobrowse.Session{}, err
 	}
 	if !s.Live() {
-		return cobrowse.Session{}, &cobridge.Error{Code: cobridge.CodeSessionEnded, Message: "The cobrowse session has ended."}
+		return cobrowse.Session{}, sessionEnded()
 	}
 	return s, nil
+}
+
+func sessionEnded() error {
+	return &cobridge.Error{Code: cobridge.CodeSessionEnded, Message: "The cobrowse session has ended."}
 }
 
 // isOwn reports whether the origin is that of our own pages.

@@ -302,6 +302,32 @@ func TestCheck(t *testing.T) {
 	checkEnvelope(t, at("0a1b2c3d-0000-4000-8000-00000000ffff", "", nil), 404, cobridge.CodeNotFound)
 }
 
+// The script on the customer's site asks why it was not let in, and can read the
+// answer also when the session is over.
+func TestCheckFromTheSite(t *testing.T) {
+	t.Parallel()
+	sc := prepare(t)
+	at := func(origin string) *answer {
+		return get(t, sc.base+"/api/v2/cobrowse/sessions/"+string(sc.session.ID)+"/stream/check", http.Header{"Origin": {origin}})
+	}
+	if got := at(shop); got.StatusCode != http.StatusNoContent || got.Header.Get("Access-Control-Allow-Origin") != shop || got.Header.Get("Vary") != "Origin" {
+		t.Errorf("from the site: %d %v, want 204 for the origin", got.StatusCode, got.Header)
+	}
+	foreign := at("https://evil.example")
+	checkEnvelope(t, foreign, 403, cobridge.CodeNotAuthorized)
+	if got := foreign.Header.Get("Access-Control-Allow-Origin"); got != "" {
+		t.Errorf("a foreign page may read the answer: %q", got)
+	}
+	if _, err := sc.End(t.Context(), org, sc.session.ID, cobrowse.EndRequested); err != nil {
+		t.Fatalf("End: %v", err)
+	}
+	over := at(shop)
+	checkEnvelope(t, over, 410, cobridge.CodeSessionEnded)
+	if got := over.Header.Get("Access-Control-Allow-Origin"); got != shop {
+		t.Errorf("after the end the page cannot read why: %q", got)
+	}
+}
+
 func TestRefusedInHello(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
