@@ -50,7 +50,10 @@ func serve(t *testing.T, path string, log io.Writer, change ...func(*config.Conf
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- app.Serve(ctx, ln, nil) }()
-	transport := &http.Transport{}
+	// As browsers do, and not every resolver: names below localhost are this machine.
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, ln.Addr().String())
+	}}
 	h := &house{t: t, app: app, base: app.BaseURL(), client: &http.Client{Transport: transport, Timeout: 20 * time.Second}}
 	h.stop = sync.OnceValue(func() error {
 		transport.CloseIdleConnections()
