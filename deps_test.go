@@ -60,7 +60,7 @@ var house = map[string][]string{
 
 	// The service put together, by hand.
 	"bridge": {
-		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/limit", "bridge/web", "bridge/config",
+		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/legacy", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
 		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "oauth", "docs", anyThirdParty,
 	},
 
@@ -68,8 +68,9 @@ var house = map[string][]string{
 	"bridge/api":               {"cobrowse", "conversations", "oauth", "bridge/limit", "bridge/web", "docs", fiber, jsonschema, prometheus, yaml},
 	"bridge/stream":            {"cobrowse", "cobrowse/relay", "bridge/web", fiber, websocket},
 	"bridge/pages":             {"cobrowse", "cobrowse/webui", "bridge/web", "docs", fiber},
-	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", bbolt},
-	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", goCmp},
+	"bridge/legacy":            {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber},
+	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", bbolt},
+	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", goCmp},
 	"bridge/limit":             {xrate},
 	"bridge/web":               {fiber, fasthttp, uuid},
 	"bridge/config":            {koanf, yaml, pflag},
@@ -78,13 +79,14 @@ var house = map[string][]string{
 	"bridge/testenv":           {goleak}, // for test files only, so no row may name it
 
 	// The rules, and what is read by people and browsers.
-	"cobrowse":        {"conversations", jwt, uuid},
-	"cobrowse/client": {"cobrowse", resty, oauth2},
-	"cobrowse/relay":  {},
-	"cobrowse/webui":  {},
-	"conversations":   {uuid},
-	"oauth":           {jwt, uuid},
-	"docs":            {},
+	"cobrowse":         {"conversations", jwt, uuid},
+	"cobrowse/client":  {"cobrowse", resty, oauth2},
+	"cobrowse/relay":   {},
+	"cobrowse/webui":   {},
+	"conversations":    {uuid},
+	"oauth":            {jwt, uuid},
+	"docs":             {},
+	"bridge/knowledge": {},
 
 	// For test files only, so no row may name them.
 	"cobrowse/webui/e2e": {},
@@ -92,7 +94,7 @@ var house = map[string][]string{
 }
 
 // domains know no HTTP and no database, not even the standard library's.
-var domains = []string{"cobrowse", "cobrowse/relay", "conversations", "oauth"}
+var domains = []string{"cobrowse", "cobrowse/relay", "conversations", "oauth", "bridge/knowledge"}
 
 // forTests are the packages that may import package testing outside of test files.
 var forTests = []string{"bridge/engine/enginetest", "bridge/testenv", "docs/openapitest"}

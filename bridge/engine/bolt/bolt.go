@@ -18,6 +18,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/knowledge"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 	"github.com/cobridge/cobridge/oauth"
@@ -31,6 +32,7 @@ var (
 	_ cobrowse.SecretStore     = (*Store)(nil)
 	_ conversations.Store      = (*Store)(nil)
 	_ oauth.Store              = (*Store)(nil)
+	_ knowledge.Store          = (*Store)(nil)
 )
 
 const (

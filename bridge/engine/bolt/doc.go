@@ -1,6 +1,6 @@
 // Package bolt is the embedded engine: everything that the installation stores, in
 // one bbolt file that belongs to one process. It implements the store interfaces of
-// packages cobrowse, conversations and oauth; it knows no rule of theirs and judges
+// packages cobrowse, conversations, oauth and knowledge; it knows no rule of theirs and judges
 // no expiry by a clock of its own.
 //
 // Start with [Open] and [Store]. A write is answered after the commit that holds it

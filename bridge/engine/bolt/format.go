@@ -50,6 +50,9 @@ const (
 	keyBucket                           // key id -> JSON
 	revocationBucket                    // token id -> time(until)
 	revocationByUntil                   // time(until) token id ->
+	knowledgeBucket                     // str(org) str(tenant) session id -> JSON
+	knowledgeByIdentity                 // str(org) str(tenant) str(kind) str(who) str(visit) str(global visit) time(expiry) session id ->
+	knowledgeByExpiry                   // time(expiry) knowledge key ->
 
 	bucketCount
 )
@@ -61,6 +64,7 @@ func (b bucket) name() []byte {
 		"claim", "claimByUntil", "redeemed", "redeemedByExpiry", "repeatable", "repeatableByExpiry", "event", "cursor",
 		"deployment", "deploymentByOrg", "secret", "organisation", "user", "userByName",
 		"conversation", "conversationByStart", "conversationByEnd", "client", "key", "revocation", "revocationByUntil",
+		"knowledge", "knowledgeByIdentity", "knowledgeByExpiry",
 	}[b])
 }
 
@@ -69,7 +73,7 @@ func (b bucket) name() []byte {
 func (b bucket) grows() bool {
 	switch b {
 	case liveBucket, conversationBucket, // ids that are made here are ordered by time (UUIDv7)
-		deadlineBucket, liveByOrg, historyByOrg, redeemedByExpiry, repeatableByExpiry, claimByUntil, eventBucket, revocationByUntil:
+		deadlineBucket, liveByOrg, historyByOrg, redeemedByExpiry, repeatableByExpiry, claimByUntil, eventBucket, revocationByUntil, knowledgeByExpiry:
 		return true
 	default:
 		return false

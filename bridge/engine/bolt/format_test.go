@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/knowledge"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 	"github.com/cobridge/cobridge/oauth"
@@ -118,6 +119,10 @@ func fill(t *testing.T, store *bolt.Store) {
 	}))
 	must(store.AddKey(t.Context(), oauth.Key{ID: "kid", Algorithm: oauth.EdDSA, Private: []byte{5}, CreatedAt: t0}))
 	must(store.Revoke(t.Context(), "jti", t0))
+	must(store.CreateKnowledgeSession(t.Context(), knowledge.Session{
+		Key: knowledge.Key{OrgID: "org", TenantID: "1", ID: "k-1"}, Facts: knowledge.Facts{CustomerID: "kim@example.org", AgentID: "ann", VisitID: "v-17", GlobalVisitID: "g-1"},
+		ConversationID: "c-1", CreatedAt: t0, LastAccess: t0.Add(time.Minute), ExpiresAt: t0.Add(time.Hour),
+	}, t0, func(knowledge.Session) bool { return true }))
 	followOne(t, store)
 }
 

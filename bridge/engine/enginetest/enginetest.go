@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/knowledge"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 	"github.com/cobridge/cobridge/oauth"
@@ -25,6 +26,7 @@ type Store interface {
 	cobrowse.SecretStore
 	conversations.Store
 	oauth.Store
+	knowledge.Store
 }
 
 // Engine is one opened engine.
@@ -52,6 +54,7 @@ func Run(t *testing.T, open func(*testing.T) Engine) {
 		{"deployments", deploymentTests()},
 		{"conversations", conversationTests()},
 		{"oauth", oauthTests()},
+		{"knowledge", knowledgeTests()},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
