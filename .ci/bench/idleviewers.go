@@ -19,10 +19,10 @@ const (
 	joiners      = 32        // connections that are opened at a time
 	viewerLimit  = 24 * 1000 // bytes of memory for each idle viewer
 
-	settleEvery  = 5 * time.Second
-	settleMost   = 5 * time.Minute
-	settled      = 4    // readings in a row that hardly differ
-	settleWithin = 0.01 // of each other
+	settleEvery  = 2 * time.Second
+	settleOver   = 15   // readings, of which the middle one counts: longer than pings are apart
+	settleMost   = 10   // times so many
+	settleWithin = 0.03 // of the one before
 )
 
 // idleViewers is what idle streams take of the service's memory.
@@ -172,30 +172,33 @@ feed:
 	return context.Cause(ctx)
 }
 
-// settle waits until the memory of a process stays as it is and returns it.
+// settle waits until the memory of a process stays as it is and returns it. What is
+// allocated and collected meanwhile, for pings for instance, makes it go up and down:
+// so it is the middle one of many readings, when it hardly differs from the one
+// before.
 func settle(ctx context.Context, pid int) (int64, error) {
-	timer := time.NewTicker(settleEvery)
-	defer timer.Stop()
-	var last int64
-	same := 0
-	for waited := time.Duration(0); waited < settleMost; waited += settleEvery {
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return 0, ctx.Err()
+	tick := time.NewTicker(settleEvery)
+	defer tick.Stop()
+	var last float64
+	for range settleMost {
+		readings := make([]float64, settleOver)
+		for i := range readings {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+			now, err := rssAnon(pid)
+			if err != nil {
+				return 0, err
+			}
+			readings[i] = float64(now)
 		}
-		now, err := rssAnon(pid)
-		if err != nil {
-			return 0, err
+		middle := median(readings)
+		if diff := middle - last; diff < settleWithin*middle && -diff < settleWithin*middle {
+			return int64(middle), nil
 		}
-		if diff := float64(now - last); diff < settleWithin*float64(now) && -diff < settleWithin*float64(now) {
-			same++
-		} else {
-			same, last = 0, now
-		}
-		if same >= settled {
-			return now, nil
-		}
+		last = middle
 	}
-	return 0, fmt.Errorf("the memory of the service has not settled within %s", settleMost)
+	return 0, fmt.Errorf("the memory of the service has not settled within %s", settleMost*settleOver*settleEvery)
 }
