@@ -57,6 +57,22 @@ var trims = []trim{
 	// The replayer has the parser of styles twice; the second copy is called at load
 	// and never again.
 	{file: "rrweb/replay.js", from: "var postcssExports = ", to: "var NodeType$1 = "},
+	// Nodes that wait for one that never comes were tried again for half a second, in
+	// which the page stands still; a hostile sharer sends many. Now as long as it helps.
+	{
+		file: "rrweb/replay.js", from: "    const startTime = Date.now();", to: "    if (Object.keys(legacy_missingNodeMap).length) {",
+		instead: `    const startTime = Date.now();
+    for (let before = Infinity; legacy_queue.length && legacy_queue.length < before && Date.now() - startTime < 500; ) {
+      before = legacy_queue.length;
+      const resolveTrees = queueToResolveTrees(legacy_queue);
+      legacy_queue.length = 0;
+      for (const tree of resolveTrees) {
+        if (mirror2.getNode(tree.value.parentId)) iterateResolveTree(tree, appendNode);
+      }
+    }
+    if (legacy_queue.length) this.warn("Nodes wait for one that is not there");
+`,
+	},
 	// Replaying commands on canvases, which needs a frame that runs scripts.
 	{file: "rrweb/replay.js", from: "var chars = ", to: "createMirror$2();"},
 	{file: "rrweb/replay.js", from: "const webGLVarMap = ", to: "class MediaManager {", instead: "const deserializeArg = () => {}, canvasMutation = async () => {};\n"},

@@ -223,3 +223,40 @@ test('a sharer that shows a password ends the session', async () => {
 	assert.ok(!viewer.wire.received.some((frame) => frame.includes('tulip-4711')), 'the password came to the viewer');
 	assert.ok(!set.service.log.join('\n').includes('tulip'), 'the password is in the log');
 });
+
+test('a hostile page does not hold up the viewer', async () => {
+	const sharer = await person(set.browser, 'Kim Customer');
+	const started = await comeIn(sharer);
+	const { agent: agentUrl } = await set.service.api.attach(started.sessionToken);
+	const viewer = await watch(set, 'Ada Agent', agentUrl);
+	/** @type {string[]} */
+	const errors = [];
+	viewer.page.on('pageerror', (error) => errors.push(error.message));
+	// Fields that stand in front of their form's properties, pictures in front of the document's.
+	const names = ['parentElement', 'ownerDocument', 'shadowRoot', 'getBoundingClientRect', 'closest', 'childNodes', 'style'];
+	const body = el('body', {},
+		el('form', { style: 'display:block;width:1280px;height:800px' }, 'I am shown', ...names.flatMap((name) => [el('input', { name }), el('input', { id: name })])),
+		...['elementFromPoint', 'defaultView', 'body', 'documentElement', 'createElement', 'head'].map((name) => el('img', { name })));
+	const node = { type: 0, id: ++id, childNodes: [el('html', {}, el('head'), body)] };
+	await send(sharer, [meta(), { type: 2, data: { node, initialOffset: { top: 0, left: 0 } }, timestamp: 1 }], 'full');
+	const frame = () => viewer.page.evaluate(() => /** @type {HTMLIFrameElement | null} */ (document.querySelector('.slot:last-child .replayer-wrapper iframe'))?.contentDocument?.body?.innerText ?? '');
+	await until(frame, (text) => text.includes('I am shown'), 'the page');
+	// Nodes that wait for each other.
+	const waiting = (/** @type {number} */ own, /** @type {number} */ next) => ({ parentId: body.id, nextId: next, node: { type: 2, tagName: 'p', attributes: {}, childNodes: [], id: own } });
+	for (let i = 0; i < 15; i++) {
+		await send(sharer, [change({ source: 0, ...none, adds: [waiting(9001, 9002), waiting(9002, 9003), waiting(9003, 9001)] })]);
+	}
+	const begun = Date.now();
+	await send(sharer, [change({ source: 0, ...none, adds: [{ parentId: body.id, nextId: null, node: { type: 3, textContent: 'And this', id: ++id } }] })]);
+	await until(frame, (text) => text.includes('And this'), 'what came after the knot');
+	assert.ok(Date.now() - begun < 3000, `the viewer was held up for ${Date.now() - begun} ms`);
+	// Pointing, clicking and scrolling walk up the tree.
+	const box = /** @type {{x: number, y: number}} */ (await viewer.page.locator('#overlay').boundingBox());
+	await viewer.page.mouse.click(box.x + 60, box.y + 60);
+	await viewer.page.locator('#look').click();
+	await viewer.page.mouse.move(box.x + 60, box.y + 60);
+	await viewer.page.mouse.wheel(0, 300);
+	await viewer.page.waitForTimeout(300);
+	assert.equal(await Promise.race([viewer.page.evaluate(() => 'alive'), new Promise((resolve) => setTimeout(resolve, 5000, 'hangs'))]), 'alive');
+	assert.deepEqual(errors, []);
+});

@@ -264,6 +264,7 @@ function attribute(key, value, name, left, svg) {
 	const lower = key.toLowerCase();
 	left.text -= key.length;
 	if (!attributeName.test(key) || key in {} || dropped.has(lower) || /^(?:[\w.-]*:)?on/.test(lower)) return undefined;
+	if ((lower === 'id' || lower === 'name') && clobbers(lower, value, name)) return undefined;
 	if (lower.startsWith('rr_')) return special(key, value, name, svg);
 	if (lower === 'attributename') return isAnimated(value) ? value : undefined;
 	if (name === 'link' && lower === 'rel') return typeof value === 'string' && value.trim().toLowerCase() === 'stylesheet' ? 'stylesheet' : undefined;
@@ -276,6 +277,17 @@ function attribute(key, value, name, left, svg) {
 	if (value === null || value === true || value === false) return value;
 	if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
 	return typeof value === 'string' ? take(value, left) : undefined;
+}
+
+/**
+ * A field named parentElement is its form's parentElement, an image or frame named
+ * body the document's body (HTML standard, named access): neither the replayer nor
+ * we would find what we look for, or an end of the way up. An id alone does it in
+ * forms; in the document only with a name, on images.
+ */
+function clobbers(key, value, name) {
+	const has = (of) => of && value in of.prototype;
+	return typeof value === 'string' && Boolean(has(globalThis.Element) || value === 'style' || (key === 'name' || name === 'img' || name === '') && has(globalThis.Document));
 }
 
 /** What rrweb notes beside the attributes. */
