@@ -210,6 +210,14 @@ func storyOfControl(t *testing.T, b *chrome) {
 	if f = g.ctl("scroll", nil); f["y"] != 240.0 || f["id"] == nil {
 		t.Errorf("scroll = %v", f)
 	}
+	// So does a finger.
+	for i, kind := range []string{"pointerdown", "pointermove", "pointerup"} {
+		agent.eval(fmt.Sprintf(`document.getElementById("overlay").dispatchEvent(new PointerEvent(%q, { pointerType: "touch", button: 0, clientX: %f, clientY: %f, bubbles: true, cancelable: true }))`,
+			kind, x, y-float64(100*i)))
+	}
+	if f = g.ctl("scroll", nil); f["y"].(float64) < 250 {
+		t.Errorf("a finger scrolled to %v, want farther", f)
+	}
 	// Escape outside of the picture gives control back.
 	agent.eval(`document.getElementById("look").focus()`)
 	agent.key("Escape", 27)
@@ -436,6 +444,9 @@ func storyOfABrokenPicture(t *testing.T, b *chrome) {
 	agent.wait(`!document.getElementById("veil").hidden`)
 	g.customer.load(g.site.first())
 	agent.wait(`document.getElementById("veil").hidden`)
+	// What is thrown in an animation frame shows up at the window alone.
+	agent.eval(`(() => { document.querySelector("#picture iframe").old = true; dispatchEvent(new ErrorEvent("error", { filename: location.origin + "/x.js" })); })()`)
+	agent.wait(`document.querySelectorAll("#picture iframe").length === 1 && !document.querySelector("#picture iframe").old && ` + picture + `.querySelector("h1").textContent === "Checkout"`)
 	agent.quiet(g.base)
 }
 

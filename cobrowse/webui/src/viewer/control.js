@@ -86,8 +86,24 @@ export function makeControl({ replay, stage, grants, ink, send, clicked, colour 
 	}
 
 	let pressed = false;
+	/** @type {{x: number, y: number} | null} where a finger was that may scroll */
+	let finger = null;
+
+	/** A finger pulls the page along, as it would at home. */
+	function pull(at) {
+		const [dx, dy] = [finger.x - at.x, finger.y - at.y];
+		if (Math.hypot(dx, dy) < 6) return;
+		if (stage.free()) {
+			stage.scrollFreely(at.x, at.y, dx, dy);
+		} else if (inControl()) {
+			scroll(at.x, at.y, dx, dy);
+		}
+		finger = at;
+	}
+
 	overlay.addEventListener('pointermove', (event) => {
 		const at = stage.pointOf(event);
+		if (finger && !pen) pull(at);
 		if (ink.drawing()) {
 			for (const part of event.getCoalescedEvents?.() ?? [event]) {
 				const p = stage.pointOf(part);
@@ -102,6 +118,7 @@ export function makeControl({ replay, stage, grants, ink, send, clicked, colour 
 		if (event.button !== 0 || event.target !== overlay) return;
 		const at = stage.pointOf(event);
 		pressed = true;
+		finger = event.pointerType === 'touch' ? at : null;
 		pointer = { ...at, down: true };
 		report(); // a short click is not lost between two reports
 		if (pen && grants.mine('draw')) {
@@ -118,6 +135,7 @@ export function makeControl({ replay, stage, grants, ink, send, clicked, colour 
 	for (const kind of ['pointerup', 'pointercancel', 'lostpointercapture']) {
 		overlay.addEventListener(kind, () => {
 			if (ink.drawing()) ink.end();
+			finger = null;
 			if (!pressed) return;
 			pressed = false;
 			pointer = { ...pointer, down: false };

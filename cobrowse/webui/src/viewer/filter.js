@@ -217,7 +217,7 @@ function element(n, about, names, left, depth) {
 	made.childNodes = children(inner, names, left, depth);
 	if (svg) made.isSVG = true;
 	if (n.needBlock === true) made.needBlock = true;
-	const custom = customName.test(given) && !reservedNames.has(given);
+	const custom = given === n.tagName && customName.test(given) && !reservedNames.has(given);
 	if (n.isCustom === true && custom && !svg) made.isCustom = true;
 	if (n.isShadowHost === true && !svg && harmless && (custom || hosts.has(given))) made.isShadowHost = true;
 	return made;

@@ -175,7 +175,6 @@ export function makeReplay(root, hooks) {
 	// What a replayer throws in an animation frame ends its timer, and shows up here only.
 	const stumbled = (event) => {
 		if (!now || event.filename && !event.filename.startsWith(location.origin)) return;
-		event.preventDefault();
 		fail();
 	};
 	addEventListener('error', stumbled);

@@ -171,6 +171,7 @@ test('only elements that can be hosts are', () => {
 	assert.equal(only(el('div', {}, [], { isShadowHost: true })).isShadowHost, true);
 	assert.equal(only(el('font-face', {}, [], { isCustom: true })).isCustom, undefined);
 	assert.equal(only(el('p', {}, [], { isCustom: true })).isCustom, undefined);
+	assert.equal(only(el('My-Card', {}, [], { isCustom: true })).isCustom, undefined);
 });
 
 test('mutations follow the same rules', () => {
