@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"net/url"
 	"strings"
@@ -41,7 +40,7 @@ func (a *api) guard(r route) fiber.Handler {
 		if r.scope == open {
 			return r.handle(c)
 		}
-		raw, err := bearer(c)
+		raw, err := web.Bearer(c)
 		if err != nil {
 			return err
 		}
@@ -70,17 +69,6 @@ func allow(ctx context.Context, l *limit.Limiter, c *fiber.Ctx) error {
 		return nil
 	}
 	return l.Allow(ctx, web.ClientNetwork(c))
-}
-
-// bearer returns the access token of the Authorization header (RFC 6750, section
-// 2.1); the scheme compares in any case.
-func bearer(c *fiber.Ctx) (string, error) {
-	scheme, token, _ := bytes.Cut(c.Request().Header.Peek(fiber.HeaderAuthorization), []byte(" "))
-	token = bytes.Trim(token, " ")
-	if !bytes.EqualFold(scheme, []byte("bearer")) || len(token) == 0 || bytes.ContainsAny(token, " ,\t") {
-		return "", &cobridge.Error{Code: cobridge.CodeAuthRequired}
-	}
-	return string(token), nil
 }
 
 // notAUser answers calls that only make sense for the token's own user.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/base64"
 	"errors"
 	"mime"
 	"net/url"
@@ -160,51 +159,29 @@ func readForm(c *fiber.Ctx) (url.Values, error) {
 	return form, nil
 }
 
-// credentials are a client's id and secret.
-type credentials struct{ id, secret string }
-
-// credentialsOf returns the credentials that the request may mean: one, or two
-// where a Basic header reads differently once its parts are form-decoded. RFC
-// 6749, section 2.3.1, wants them encoded; x/oauth2 does that, curl does not.
-func credentialsOf(c *fiber.Ctx, form url.Values) ([]credentials, error) {
-	inForm := credentials{form.Get("client_id"), form.Get("client_secret")}
-	scheme, encoded, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
-	if !strings.EqualFold(scheme, "basic") {
-		return []credentials{inForm}, nil
+// credentialsOf returns the credentials that the request may mean: those of the
+// form, or those of a Basic header, which may read in two ways.
+func credentialsOf(c *fiber.Ctx, form url.Values) ([]web.Credentials, error) {
+	inForm := web.Credentials{ID: form.Get("client_id"), Secret: form.Get("client_secret")}
+	tries := web.BasicCredentials(c)
+	if tries == nil {
+		return []web.Credentials{inForm}, nil
 	}
-	tries := basicCredentials(encoded)
-	if inForm == (credentials{}) {
+	if inForm == (web.Credentials{}) {
 		return tries, nil
 	}
 	for _, t := range tries {
-		if (inForm.id == "" || inForm.id == t.id) && (inForm.secret == "" || inForm.secret == t.secret) {
-			return []credentials{t}, nil
+		if (inForm.ID == "" || inForm.ID == t.ID) && (inForm.Secret == "" || inForm.Secret == t.Secret) {
+			return []web.Credentials{t}, nil
 		}
 	}
 	return nil, invalidRequest("the credentials in the header and in the body differ")
 }
 
-// basicCredentials reads the value of a Basic header. One that cannot be read is
-// like unknown credentials, to the limit of wrong ones as well.
-func basicCredentials(encoded string) []credentials {
-	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
-	id, secret, found := strings.Cut(string(text), ":")
-	if err != nil || !found || !utf8.Valid(text) {
-		return []credentials{{}}
-	}
-	tries := []credentials{{id, secret}}
-	plainID, idErr := url.QueryUnescape(id)
-	plainSecret, secretErr := url.QueryUnescape(secret)
-	if decoded := (credentials{plainID, plainSecret}); idErr == nil && secretErr == nil && decoded != tries[0] {
-		tries = append(tries, decoded)
-	}
-	return tries
-}
-
 // tryCredentials calls fn with each of the credentials until one is right. Wrong
 // ones count for the caller's network; not for the client, or whoever knows its id
 // could lock it out, and 256 random bits need no such help.
-func (a *api) tryCredentials(c *fiber.Ctx, tries []credentials, fn func(id, secret string) error) error {
+func (a *api) tryCredentials(c *fiber.Ctx, tries []web.Credentials, fn func(id, secret string) error) error {
 	ctx := c.UserContext()
 	counted := guesses{{a.Limits.Credentials, web.ClientNetwork(c)}}
 	if err := counted.check(ctx); err != nil {
@@ -212,7 +189,7 @@ func (a *api) tryCredentials(c *fiber.Ctx, tries []credentials, fn func(id, secr
 	}
 	var err error
 	for _, t := range tries {
-		err = fn(t.id, t.secret)
+		err = fn(t.ID, t.Secret)
 		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.CodeInvalidClient {
 			return refused(err)
 		}
