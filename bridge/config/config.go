@@ -20,6 +20,7 @@ type Config struct {
 	Retention      Retention      `yaml:"retention"`
 	Limits         Limits         `yaml:"limits"`
 	Shutdown       Shutdown       `yaml:"shutdown"`
+	Legacy         Legacy         `yaml:"legacy"`
 	Organisations  []Organisation `yaml:"organisations,omitempty" doc:"Organisations that exist from the first start on, with what belongs to them. Only in the file."`
 
 	// Demo marks the configuration of the demonstration, which alone may use the
@@ -200,5 +201,6 @@ func Default() Config {
 			PageFramesPerSecond: 60, PageBytesPerSecond: 1 << 20,
 		},
 		Shutdown: Shutdown{Drain: 10 * time.Second},
+		Legacy:   defaultLegacy(),
 	}
 }

@@ -104,6 +104,28 @@ func TestValidate(t *testing.T) {
 		{"bytes for no page", func(c *config.Config) { c.Limits.PageBytesPerSecond = 1 << 10 }, `limits.pageBytesPerSecond: 1024, want 524288..1073741824`},
 		{"drain", func(c *config.Config) { c.Shutdown.Drain = -1 }, `shutdown.drain: `},
 
+		{"knowledge", func(c *config.Config) { c.Legacy.Knowledge.Enabled = true }, ``},
+		{"knowledge of nobody", func(c *config.Config) { c.Organisations, c.Legacy.Knowledge.Enabled = nil, true }, `legacy.organisation: missing`},
+		{"knowledge of an organisation in the store", func(c *config.Config) {
+			c.Organisations, c.Legacy.Organisation, c.Legacy.Knowledge.Enabled = nil, orgID, true
+		}, ``},
+		{"legacy organisation", func(c *config.Config) { c.Legacy.Organisation = "Example" }, `legacy.organisation: "Example", want a lower-case UUID`},
+		{"legacy origin", func(c *config.Config) { c.Legacy.AllowedOrigins = []string{"a.example"} }, `legacy.allowedOrigins[0]: "a.example", want`},
+		{"access rule", func(c *config.Config) { c.Legacy.Access.Knowledge = "none" }, `legacy.access.knowledge: "none", want bearer, basic, origin or open`},
+		{"origin without origins", func(c *config.Config) {
+			c.Legacy.Knowledge.Enabled, c.Legacy.Access.Knowledge = true, config.AccessOrigin
+		}, `legacy.allowedOrigins: none, want some`},
+		{"base path with a slash at the end", func(c *config.Config) { c.Legacy.Knowledge.BasePath = "/gks-server/" }, `legacy.knowledge.basePath: "/gks-server/", want a path`},
+		{"no base path", func(c *config.Config) { c.Legacy.Knowledge.BasePath = "" }, `legacy.knowledge.basePath: "", want a path`},
+		{"base path with a parameter", func(c *config.Config) { c.Legacy.Knowledge.BasePath = "/:x" }, `legacy.knowledge.basePath: "/:x", want a path`},
+		{"base path of ours", func(c *config.Config) { c.Legacy.Knowledge.BasePath = "/api/v2" }, `legacy.knowledge.basePath: /api/v2, want one that does not begin with /api`},
+		{"sessions twice", func(c *config.Config) {
+			c.Legacy.Knowledge.BareSessions, c.Legacy.Knowledge.BasePath = true, "/sessions"
+		}, `legacy.knowledge.bareSessions: true`},
+		{"profile", func(c *config.Config) { c.Legacy.Knowledge.Profile = "8.5.2" }, `legacy.knowledge.profile: "8.5.2", want 8.5.0, 8.5.1 or 9.0`},
+		{"tenant", func(c *config.Config) { c.Legacy.Knowledge.Tenants = []string{"1", ""} }, `legacy.knowledge.tenants[1]: 0 bytes`},
+		{"idle time-out", func(c *config.Config) { c.Legacy.Knowledge.IdleTimeout = time.Second }, `legacy.knowledge.idleTimeout: 1s, want 1m..7d`},
+
 		{"upper-case UUID", func(c *config.Config) { org(c).ID = strings.ToUpper(orgID) }, `organisations[0].id: `},
 		{"organisation without name", func(c *config.Config) { org(c).Name = " " }, `organisations[0].name: 0 characters, want 1..200`},
 		{"an id twice", func(c *config.Config) {
@@ -267,6 +289,12 @@ func TestWarnings(t *testing.T) {
 		"self-signed":              {func(c *config.Config) { c.TLS.SelfSigned = true }, "tls.selfSigned"},
 		"no rate limit":            {func(c *config.Config) { c.Limits.TokenPerMinute = 0 }, "limits.tokenPerMinute"},
 		"no limit of wrong logins": {func(c *config.Config) { c.Limits.FailedLoginsPerMinute = 0 }, "limits.failedLoginsPerMinute"},
+		"open knowledge sessions": {func(c *config.Config) {
+			c.Legacy.Knowledge.Enabled, c.Legacy.Access.Knowledge = true, config.AccessOpen
+		}, "legacy.access.knowledge is open"},
+		"knowledge sessions for pages": {func(c *config.Config) {
+			c.Legacy.Knowledge.Enabled, c.Legacy.Access.Knowledge = true, config.AccessOrigin
+		}, "legacy.access.knowledge is origin"},
 	} {
 		c := quiet
 		tt.change(&c)
@@ -332,7 +360,7 @@ func TestYAML(t *testing.T) {
 		t.Fatalf("Load of what was printed = %v\n%s", err, printed)
 	}
 	want := full()
-	want.TLS.Names, want.TrustedProxies = []string{}, []string{}
+	want.TLS.Names, want.TrustedProxies, want.Legacy.AllowedOrigins = []string{}, []string{}, []string{}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what was printed reads as (-want +got):\n%s", diff)
 	}

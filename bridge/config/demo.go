@@ -55,6 +55,7 @@ func Demo(o DemoOptions) Config {
 	}
 	c.Store = o.Store
 	c.TLS = TLS{SelfSigned: o.SelfSigned, Names: o.TLSNames}
+	c.Legacy.Knowledge.Enabled = true
 	c.Log.Level = "warn" // the console belongs to what can be clicked
 	if !o.RateLimit {
 		c.Limits.TokenPerMinute, c.Limits.AddressPerMinute, c.Limits.FailedLoginsPerMinute, c.Limits.StartsPerMinute = 0, 0, 0, 0

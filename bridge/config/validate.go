@@ -57,6 +57,7 @@ func (c Config) check(found *problems) {
 	c.checkRules(found)
 	c.checkLimits(found)
 	c.checkOrganisations(found)
+	c.checkLegacy(found)
 }
 
 func (c Config) checkRules(found *problems) {

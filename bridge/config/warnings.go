@@ -43,7 +43,7 @@ func (c Config) Warnings() []string {
 	if c.Limits.FailedLoginsPerMinute == 0 && !c.Demo {
 		all = append(all, "limits.failedLoginsPerMinute is 0: secrets may be guessed at any speed.")
 	}
-	return all
+	return append(all, c.legacyWarnings()...)
 }
 
 // loopback reports whether a host name or address is this machine's own.
