@@ -165,7 +165,7 @@ const pageRules = () => ({ text: options.text, mask: options.mask, show: options
 const prepare = async () => {
 	if (!settings) {
 		const language = options.lang || document.documentElement.lang || navigator.language || 'en';
-		const answer = await fetch(`${deploymentURL()}/settings?lang=${encodeURIComponent(language)}`, { credentials: 'omit' });
+		const answer = await fetch(`${deploymentURL()}/settings?lang=${encodeURIComponent(language)}`, { credentials: 'omit', referrerPolicy: 'strict-origin' });
 		if (!answer.ok) throw failure(answer.status === 403 ? 'not.authorized' : 'unavailable');
 		settings = await answer.json();
 		// Rules that cannot be followed are known before anybody is asked.
@@ -213,7 +213,7 @@ const begin = async ({ name } = {}) => {
 		kept = { session, participant: '', secret: '', tab: newID(), epoch: 0, agreed: settings.consent.version };
 		if (!token) {
 			const answer = await fetch(`${deploymentURL()}/sessions`, {
-				method: 'POST', credentials: 'omit',
+				method: 'POST', credentials: 'omit', referrerPolicy: 'strict-origin',
 				headers: { 'Content-Type': 'application/json' },
 				body: JSON.stringify(name ? { customerName: name } : {}),
 			}).catch(() => ({ status: 0 }));

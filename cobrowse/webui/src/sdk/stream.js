@@ -147,7 +147,7 @@ export function makeStream({ address, epoch, hello, onFrame, onLost, onOver, ful
 	/** A browser does not tell why a WebSocket was refused, so the server is asked. */
 	const explain = async () => {
 		try {
-			const answer = await fetch(`${address}/check`, { credentials: 'omit' });
+			const answer = await fetch(`${address}/check`, { credentials: 'omit', referrerPolicy: 'strict-origin' });
 			if ([401, 403, 404, 410].includes(answer.status)) {
 				const body = await answer.json().catch(() => ({}));
 				if (!over) finish(body.code || `${answer.status}`, '');
