@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/url"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -73,18 +72,6 @@ func allow(ctx context.Context, l *limit.Limiter, c *fiber.Ctx) error {
 
 // notAUser answers calls that only make sense for the token's own user.
 func (a *api) notAUser(*fiber.Ctx) error { return &cobridge.Error{Code: cobridge.CodeNotAUser} }
-
-// param returns a path parameter as its owner wrote it.
-func param(c *fiber.Ctx, name string) string {
-	value := c.Params(name)
-	if !strings.Contains(value, "%") {
-		return value
-	}
-	if plain, err := url.PathUnescape(value); err == nil {
-		return plain
-	}
-	return value
-}
 
 // guesses is a list of limits on wrong guesses, each with the key to count by.
 type guesses []guess

@@ -183,7 +183,7 @@ func (a *api) createConversation(c *fiber.Ctx) error {
 
 // getConversation answers GET /api/v2/conversations/{conversationId}.
 func (a *api) getConversation(c *fiber.Ctx) error {
-	conversation, err := a.Directory.Conversation(c.UserContext(), orgOf(c), conversations.ID(param(c, "conversationId")))
+	conversation, err := a.Directory.Conversation(c.UserContext(), orgOf(c), conversations.ID(web.PathParam(c, "conversationId")))
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (a *api) getConversation(c *fiber.Ctx) error {
 // disconnectConversation answers POST /api/v2/conversations/{conversationId}/disconnect:
 // 202 with a JSON string, as the official service does.
 func (a *api) disconnectConversation(c *fiber.Ctx) error {
-	if err := a.Directory.Disconnect(c.UserContext(), orgOf(c), conversations.ID(param(c, "conversationId"))); err != nil {
+	if err := a.Directory.Disconnect(c.UserContext(), orgOf(c), conversations.ID(web.PathParam(c, "conversationId"))); err != nil {
 		return err
 	}
 	return c.Status(fiber.StatusAccepted).JSON("disconnected")
@@ -207,8 +207,8 @@ func (a *api) setAttributes(c *fiber.Ctx) error {
 	if err := a.decode(c, schemaAttributes, &in); err != nil {
 		return err
 	}
-	err := a.Directory.SetAttributes(c.UserContext(), orgOf(c), conversations.ID(param(c, "conversationId")),
-		conversations.ParticipantID(param(c, "participantId")), in.Attributes)
+	err := a.Directory.SetAttributes(c.UserContext(), orgOf(c), conversations.ID(web.PathParam(c, "conversationId")),
+		conversations.ParticipantID(web.PathParam(c, "participantId")), in.Attributes)
 	if err != nil {
 		return err
 	}

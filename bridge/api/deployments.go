@@ -255,5 +255,5 @@ func mayRead(c *fiber.Ctx, d cobrowse.Deployment) bool {
 }
 
 func deploymentParam(c *fiber.Ctx) cobrowse.DeploymentID {
-	return cobrowse.DeploymentID(param(c, "deploymentId"))
+	return cobrowse.DeploymentID(web.PathParam(c, "deploymentId"))
 }

@@ -290,9 +290,9 @@ func (a *api) attachSession(c *fiber.Ctx) error {
 }
 
 func sessionParam(c *fiber.Ctx) cobrowse.SessionID {
-	return cobrowse.SessionID(param(c, "sessionId"))
+	return cobrowse.SessionID(web.PathParam(c, "sessionId"))
 }
 
 func participantParam(c *fiber.Ctx) cobrowse.ParticipantID {
-	return cobrowse.ParticipantID(param(c, "participantId"))
+	return cobrowse.ParticipantID(web.PathParam(c, "participantId"))
 }

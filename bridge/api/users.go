@@ -84,7 +84,7 @@ func (a *api) getUser(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	id := conversations.UserID(param(c, "userId"))
+	id := conversations.UserID(web.PathParam(c, "userId"))
 	u, err := a.Directory.User(c.UserContext(), orgOf(c), id)
 	if err != nil {
 		return err
