@@ -151,15 +151,14 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 		const clientY = inside ? f.y : box.top + box.height / 2;
 		const fire = (kind, name) => el.dispatchEvent(new view[kind](name, { bubbles: true, cancelable: true, composed: true, view, clientX, clientY, detail: 1 }));
 		guarded(view, () => {
-			for (let n = f.k === 'dbl' ? 2 : 1; n; n -= 1) {
-				fire('PointerEvent', 'pointerdown');
-				// The customer's own typing keeps its focus.
-				if (fire('MouseEvent', 'mousedown') && !typing()) closest(el, focusable)?.focus({ preventScroll: true });
-				fire('PointerEvent', 'pointerup');
-				fire('MouseEvent', 'mouseup');
-				if (el.click) el.click();
-				else fire('MouseEvent', 'click');
-			}
+			fire('PointerEvent', 'pointerdown');
+			// The customer's own typing keeps its focus.
+			if (fire('MouseEvent', 'mousedown') && !typing()) closest(el, focusable)?.focus({ preventScroll: true });
+			fire('PointerEvent', 'pointerup');
+			fire('MouseEvent', 'mouseup');
+			if (el.click) el.click();
+			else fire('MouseEvent', 'click');
+			// The second click of two: the first came as a frame of its own.
 			if (f.k === 'dbl') fire('MouseEvent', 'dblclick');
 		});
 	};
