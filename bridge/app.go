@@ -18,6 +18,7 @@ import (
 	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/knowledge"
 	"github.com/cobridge/cobridge/bridge/limit"
 	"github.com/cobridge/cobridge/bridge/pages"
 	"github.com/cobridge/cobridge/bridge/stream"
@@ -47,6 +48,7 @@ type App struct {
 	oauth     *oauth.Service
 	directory *conversations.Local
 	cobrowse  *cobrowse.Service
+	knowledge *knowledge.Service // nil unless Knowledge Center sessions are offered
 	hub       *stream.Hub
 	fiber     *fiber.App
 	admin     *fiber.App // nil unless there is a separate admin address
@@ -137,7 +139,7 @@ func (a *App) mount(o Options) error {
 	}
 	a.fiber = web.NewApp(web.Config{
 		Log: a.log, Clock: a.clock, NoHSTS: a.cfg.TLS.SelfSigned, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections, BodyLimit: a.cfg.Limits.BodyBytes,
-		Dialects: []web.Dialect{api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)},
+		Dialects: append(a.legacyDialects(), api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)),
 	})
 	a.hub = stream.New(stream.Config{
 		Service: a.cobrowse, Events: a.store, Deployments: a.store, Clock: a.clock, Log: a.log,
@@ -174,6 +176,9 @@ func (a *App) mount(o Options) error {
 	api.Mount(a.fiber, deps)
 	a.hub.Mount(a.fiber)
 	p.Mount(a.fiber)
+	if err := a.mountKnowledge(deps.Limits); err != nil {
+		return err
+	}
 	if a.cfg.Demo {
 		a.mountDemo()
 	}

@@ -71,6 +71,7 @@ func (a *App) purge(ctx context.Context) error {
 				a.log.InfoContext(ctx, "signing key replaced")
 			}
 		}
+		a.purgeKnowledge(ctx)
 		if _, err := a.oauth.Purge(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "purging tokens failed", "err", err)
 		}
