@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,7 +84,7 @@ func openCrowd(ctx context.Context, viewers int, full []byte, sharer func() (*so
 // read follows a socket in the background.
 func (c *crowd) read(s *socket, look func([]byte, int) error) {
 	c.readers.Go(func() {
-		if err := s.follow(look); err != nil && !c.closing.Load() {
+		if err := s.follow(look); !c.closing.Load() {
 			c.failed.CompareAndSwap(nil, &err)
 			c.signal()
 		}
@@ -269,9 +268,4 @@ func (c *crowd) measured(f func() error) sample {
 		s.errors, s.failure = 1, err
 	}
 	return s
-}
-
-// medianOf returns the middle one of durations; 0 without any.
-func medianOf(all []time.Duration) time.Duration {
-	return quantile(slices.Sorted(slices.Values(all)), 0.5)
 }

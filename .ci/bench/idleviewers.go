@@ -21,8 +21,8 @@ const (
 
 	settleEvery  = 2 * time.Second
 	settleOver   = 15   // readings, of which the middle one counts: longer than pings are apart
-	settleMost   = 10   // times so many
-	settleWithin = 0.03 // of the one before
+	settleMost   = 5    // times so many
+	settleWithin = 0.05 // of the one before
 )
 
 // idleViewers is what idle streams take of the service's memory.
@@ -175,12 +175,13 @@ feed:
 // settle waits until the memory of a process stays as it is and returns it. What is
 // allocated and collected meanwhile, for pings for instance, makes it go up and down:
 // so it is the middle one of many readings, when it hardly differs from the one
-// before.
+// before. If that does not come, it is the middle one of all since the first.
 func settle(ctx context.Context, pid int) (int64, error) {
 	tick := time.NewTicker(settleEvery)
 	defer tick.Stop()
 	var last float64
-	for range settleMost {
+	var all []float64
+	for i := range settleMost {
 		readings := make([]float64, settleOver)
 		for i := range readings {
 			select {
@@ -198,7 +199,9 @@ func settle(ctx context.Context, pid int) (int64, error) {
 		if diff := middle - last; diff < settleWithin*middle && -diff < settleWithin*middle {
 			return int64(middle), nil
 		}
-		last = middle
+		if last = middle; i > 0 {
+			all = append(all, readings...)
+		}
 	}
-	return 0, fmt.Errorf("the memory of the service has not settled within %s", settleMost*settleOver*settleEvery)
+	return int64(median(all)), nil
 }

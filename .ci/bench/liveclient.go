@@ -190,9 +190,9 @@ func appendClientFrame(to []byte, op byte, payload ...[]byte) []byte {
 	case size <= 125:
 		to = append(to, maskBit|byte(size))
 	case size <= 0xffff:
-		to = binary.BigEndian.AppendUint16(append(to, maskBit|126), uint16(size)) //nolint:gosec // G115: compared above
+		to = binary.BigEndian.AppendUint16(append(to, maskBit|126), uint16(size))
 	default:
-		to = binary.BigEndian.AppendUint64(append(to, maskBit|127), uint64(size)) //nolint:gosec // G115: a length
+		to = binary.BigEndian.AppendUint64(append(to, maskBit|127), uint64(size))
 	}
 	to = append(to, 0, 0, 0, 0)
 	for _, p := range payload {

@@ -69,9 +69,9 @@ func (h *harness) measure(ctx context.Context, r row, s *service) (*result, erro
 }
 
 // side is one that is sent requests.
-func (r row) side(pid int, addr string, make func(context.Context, string, time.Duration, float64) (requests, error)) side {
+func (r row) side(pid int, addr string, prepare func(context.Context, string, time.Duration, float64) (requests, error)) side {
 	return side{pid: pid, prepare: func(ctx context.Context, lasts time.Duration, rate float64) (func(context.Context) (sample, error), error) {
-		requests, err := make(ctx, addr, lasts, rate)
+		requests, err := prepare(ctx, addr, lasts, rate)
 		return load{addr: addr, conns: r.conns, lasts: lasts, want: r.want, request: requests.next, answer: requests.answer}.run, err
 	}}
 }
