@@ -244,3 +244,23 @@ func TestTheSharersOtherTab(t *testing.T) {
 		t.Errorf("a tab that comes when the other has gone: %v", err)
 	}
 }
+
+func TestOnlyPagesOfTheSite(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s, customer := h.shared(t)
+	visit := func(address string) error {
+		return h.VisitPage(t.Context(), s.ID, customer.Participant.ID, customer.Participant.Connection.Number, address, "A page")
+	}
+	for _, address := range []string{"https://bank.example/", "http://shop.example/", "https://shop.example.evil/", "https://shop.example:444/"} {
+		wantCode(t, address, visit(address), cobridge.CodeNotAuthorized)
+	}
+	for _, address := range []string{"https://SHOP.example/basket?token=x", ""} {
+		if err := visit(address); err != nil {
+			t.Errorf("VisitPage(%q): %v", address, err)
+		}
+	}
+	if pages := h.look(t, s.ID).Pages; len(pages) != 1 || pages[0].URL != "https://SHOP.example/basket" {
+		t.Errorf("pages = %+v", pages)
+	}
+}

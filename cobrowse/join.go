@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/cobridge/cobridge"
@@ -229,14 +230,17 @@ func (s *Service) Leave(ctx context.Context, id SessionID, participant Participa
 
 // VisitPage notes which page the sharer shows; an empty address means that it
 // left the page. User info, query and fragment are cut off. It fails with
-// CodeNotAuthorized for a viewer and CodeConstraintValidation for an address
-// that is not one of the web.
+// CodeNotAuthorized for a viewer, or for an address that is not of the site that
+// is shared, and CodeConstraintValidation for one that is not of the web.
 func (s *Service) VisitPage(ctx context.Context, id SessionID, participant ParticipantID, number uint64, pageURL, title string) error {
 	address, err := sanitisePage(pageURL)
 	if err != nil {
 		return err
 	}
 	title = cut(title, maxName)
+	if err := s.checkSite(ctx, id, address); err != nil {
+		return err
+	}
 	return s.current(ctx, id, participant, number, func(d *decision, i int) error {
 		session := &d.Session
 		if session.Sharer() != participant {
@@ -256,6 +260,26 @@ func (s *Service) VisitPage(ctx context.Context, id SessionID, participant Parti
 		d.event(EventPageVisited, i)
 		return nil
 	})
+}
+
+// checkSite refuses a page of another site than that of the session's deployment:
+// viewers believe the name that stands above the picture.
+func (s *Service) checkSite(ctx context.Context, id SessionID, address string) error {
+	if address == "" {
+		return nil
+	}
+	session, err := s.read(ctx, id)
+	if err != nil || session.DeploymentID == "" {
+		return err
+	}
+	d, err := s.Sharing(ctx, session)
+	if err != nil {
+		return err
+	}
+	if u, err := url.Parse(address); err != nil || !d.Allows(u.Scheme+"://"+strings.ToLower(u.Host)) {
+		return &cobridge.Error{Code: cobridge.CodeNotAuthorized, Message: "This page does not belong to the site that is shared."}
+	}
+	return nil
 }
 
 // maxPageURL bounds one address in a history record, in bytes.

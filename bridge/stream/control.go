@@ -29,15 +29,18 @@ type sentAction struct {
 func (c consent) ttl() time.Duration { return time.Duration(c.TTL) * time.Second }
 
 // ask puts a question before the sharer, and reports false if there is nobody to
-// ask, or one of the kind waits already.
+// ask, or if one of the kind waits already or was declined a moment ago: who is
+// asked again and again says yes to be left alone.
 func (r *room) ask(f ask, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sharer == nil {
 		return false
 	}
-	r.asks = slices.DeleteFunc(r.asks, func(a asked) bool { return !now.Before(a.until) })
-	if slices.ContainsFunc(r.asks, func(a asked) bool { return a.frame.From == f.From && a.frame.Kind == f.Kind }) {
+	over := func(a asked) bool { return !now.Before(a.until) }
+	same := func(a asked) bool { return a.frame.From == f.From && a.frame.Kind == f.Kind }
+	r.asks, r.declined = slices.DeleteFunc(r.asks, over), slices.DeleteFunc(r.declined, over)
+	if slices.ContainsFunc(r.asks, same) || slices.ContainsFunc(r.declined, same) {
 		return false
 	}
 	r.asks = append(r.asks, asked{frame: f, until: now.Add(askAnswer)})
@@ -47,7 +50,7 @@ func (r *room) ask(f ask, now time.Time) bool {
 
 // answer tells a viewer what the sharer said to its question; why is empty if that
 // was yes. There is no answer to what nobody asked.
-func (r *room) answer(c consent, why string) {
+func (r *room) answer(c consent, why string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := slices.IndexFunc(r.asks, func(a asked) bool { return a.frame.From == c.To && a.frame.Kind == c.Kind })
@@ -55,6 +58,9 @@ func (r *room) answer(c consent, why string) {
 		return
 	}
 	f := answerFrame{T: kindAnswer, N: r.asks[i].frame.N, Kind: c.Kind, OK: why == "", Why: why}
+	if why == whyDeclined {
+		r.declined = append(r.declined, asked{frame: r.asks[i].frame, until: now.Add(askAgain)})
+	}
 	r.asks = slices.Delete(r.asks, i, i+1)
 	r.tellParticipant(c.To, kindAnswer, f)
 }

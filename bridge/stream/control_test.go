@@ -181,6 +181,11 @@ func TestQuestions(t *testing.T) {
 	if f := sc.agent.expect(t, "answer"); f["n"] != 1.0 || f["why"] != "declined" {
 		t.Errorf("answer = %v, want 1 declined", f)
 	}
+	// What was declined is not asked again at once.
+	sc.agent.send(t, `{"t":"ask","n":3,"kind":"draw"}`)
+	if f := sc.agent.expect(t, "answer"); f["n"] != 3.0 || f["why"] != "busy" {
+		t.Errorf("answer = %v, want 3 busy", f)
+	}
 	// Nobody can keep on asking.
 	for n := range 3 {
 		sc.agent.send(t, fmt.Sprintf(`{"t":"ask","n":%d,"kind":"control"}`, 10+n))

@@ -137,6 +137,7 @@ const (
 	actionsWaiting = 64               // actions of one viewer that the sharer has not answered
 	actionAnswer   = 15 * time.Second // until the sharer must have answered one
 	askAnswer      = 2 * time.Minute  // until the sharer must have answered a question
+	askAgain       = 15 * time.Second // after it was declined
 	askPause       = 3 * time.Second  // between two questions of one viewer
 	askBurst       = 3                // questions of one viewer at once
 )

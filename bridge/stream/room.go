@@ -20,20 +20,21 @@ type room struct {
 	picture *relay.Room
 	members int // links that are in, or come in; guarded by Hub.mu: the room goes with the last
 
-	mu      sync.Mutex
-	links   []*link
-	sharer  *link            // whose page is shown, nil while it is not connected here
-	session cobrowse.Session // as it was told last, without what grows
-	peers   *relay.Frame     // what was told last
-	state   *relay.Frame
-	page    *relay.Frame
-	grants  *relay.Frame
-	expiry  *time.Timer // for the next grant that ends by itself
-	paused  string      // why the sharer shows nothing now; empty = it does
-	focus   *relay.Frame
-	hidden  *relay.Frame
-	asks    []asked
-	sent    map[cobrowse.ParticipantID][]sentAction
+	mu       sync.Mutex
+	links    []*link
+	sharer   *link            // whose page is shown, nil while it is not connected here
+	session  cobrowse.Session // as it was told last, without what grows
+	peers    *relay.Frame     // what was told last
+	state    *relay.Frame
+	page     *relay.Frame
+	grants   *relay.Frame
+	expiry   *time.Timer // for the next grant that ends by itself
+	paused   string      // why the sharer shows nothing now; empty = it does
+	focus    *relay.Frame
+	hidden   *relay.Frame
+	asks     []asked
+	declined []asked // not to be asked again before until
+	sent     map[cobrowse.ParticipantID][]sentAction
 }
 
 // enter finds or makes the room of a session, for one more link.
