@@ -82,21 +82,27 @@ export function makeTabs(answer) {
 	const claim = async (tab) => {
 		let free;
 		try {
-			// The page before lets go of the lock some time after this one has begun.
 			const gaveUp = new AbortController();
-			const timer = setTimeout(() => gaveUp.abort(), patience);
-			free = await new Promise((resolve, reject) => {
+			const got = new Promise((resolve, reject) => {
 				navigator.locks.request(`cobridge.tab.${tab}`, { signal: gaveUp.signal }, () => {
-					clearTimeout(timer);
 					resolve(true);
 					return new Promise(() => {}); // held until the page goes
-				}).catch((failure) => (failure.name === 'AbortError' ? resolve(false) : reject(failure)));
+				}).catch(reject);
 			});
+			// The page before lets go of the lock some time after this one has begun, on
+			// a busy machine seconds later. Another tab answers, a page that goes does not.
+			for (let tries = 25; tries && free === undefined; tries -= 1) {
+				free = await Promise.race([got, ask('tab', tab).then((taken) => (taken ? false : undefined))]);
+			}
+			if (!free) {
+				got.catch(() => {});
+				gaveUp.abort();
+			}
 		} catch {
 			free = !(await ask('tab', tab));
 		}
 		if (free) mine = tab;
-		return free;
+		return !!free;
 	};
 
 	return { ask, claim };

@@ -96,6 +96,25 @@ test('a reload waits for the page before it to let go', async () => {
 	assert.equal(await makeTabs(() => undefined).claim('t'), true);
 });
 
+test('a page before that takes long to let go is no other tab', async () => {
+	locks.held.add('cobridge.tab.t');
+	setTimeout(() => locks.held.delete('cobridge.tab.t'), 1000);
+	assert.equal(await makeTabs(() => undefined).claim('t'), true);
+});
+
+test('a lock that nobody answers for, and that is never let go, is not waited for for ever', async (t) => {
+	t.mock.timers.enable({ apis: ['setTimeout'] });
+	locks.held.add('cobridge.tab.t');
+	const claim = makeTabs(() => undefined).claim('t');
+	let done = false;
+	claim.then(() => { done = true; });
+	for (let i = 0; i < 5000 && !done; i++) {
+		t.mock.timers.tick(5);
+		await Promise.resolve();
+	}
+	assert.equal(await claim, false);
+});
+
 test('without channels and locks each tab is on its own', async () => {
 	globalThis.BroadcastChannel = /** @type {any} */ (class { constructor() { throw new Error('opaque origin'); } });
 	Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true });
