@@ -181,11 +181,6 @@ func TestQuestions(t *testing.T) {
 	if f := sc.agent.expect(t, "answer"); f["n"] != 1.0 || f["why"] != "declined" {
 		t.Errorf("answer = %v, want 1 declined", f)
 	}
-	// What was declined is not asked again at once.
-	sc.agent.send(t, `{"t":"ask","n":3,"kind":"draw"}`)
-	if f := sc.agent.expect(t, "answer"); f["n"] != 3.0 || f["why"] != "busy" {
-		t.Errorf("answer = %v, want 3 busy", f)
-	}
 	// Nobody can keep on asking.
 	for n := range 3 {
 		sc.agent.send(t, fmt.Sprintf(`{"t":"ask","n":%d,"kind":"control"}`, 10+n))
@@ -209,6 +204,24 @@ func TestQuestions(t *testing.T) {
 	again.send(t, fmt.Sprintf(`{"t":"consent","kind":"control","ok":true,"to":%q}`, benPID))
 	if f := again.expect(t, "err"); f["code"] != "not.authorized" {
 		t.Errorf("err = %v, want not.authorized", f)
+	}
+}
+
+// Who is asked again and again says yes to be left alone.
+func TestDeclinedIsNotAskedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	sc := show(t)
+	sc.agent.send(t, `{"t":"ask","n":1,"kind":"draw"}`)
+	sc.sharer.expect(t, "ask")
+	sc.sharer.send(t, fmt.Sprintf(`{"t":"consent","kind":"draw","ok":false,"to":%q,"n":1}`, annPID))
+	sc.agent.expect(t, "answer")
+	sc.agent.send(t, `{"t":"ask","n":2,"kind":"draw"}`)
+	if f := sc.agent.expect(t, "answer"); f["n"] != 2.0 || f["why"] != "busy" {
+		t.Errorf("answer = %v, want 2 busy", f)
+	}
+	sc.agent.send(t, `{"t":"ask","n":3,"kind":"control"}`) // another question
+	if f := sc.sharer.expect(t, "ask"); f["n"] != 3.0 {
+		t.Errorf("ask = %v, want 3", f)
 	}
 }
 
