@@ -59,4 +59,6 @@ func checkFact(name, value string) error {
 	return nil
 }
 
-func printable(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
