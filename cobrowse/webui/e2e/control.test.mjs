@@ -30,9 +30,9 @@ test('clicks, texts, choices, and what is refused', async () => {
 	await same(customer.page, agent.page);
 
 	// Declined: the agent is told, and nothing can be done.
-	await agent.page.locator('#ask-control').click();
+	await agent.page.locator('#ask-navigate').click();
 	await customer.widget.press('deny');
-	await agent.page.locator('li[data-kind=control][data-state=refused]').waitFor();
+	await agent.page.locator('li[data-kind=navigate][data-state=refused]').waitFor();
 	await click(agent.page, '#more');
 	assert.deepEqual(agent.wire.frames('sent', 'ctl'), []);
 
