@@ -9,6 +9,10 @@ const mostText = 4096; // characters
 const submits = /^(submit|image)$/;
 const noText = /^(checkbox|radio|range|color|file|submit|image|button|reset|hidden)$/;
 const keys = /^(Tab|Escape|Enter|Backspace|Delete|Home|End|Arrow(Up|Down|Left|Right))$/;
+const editing = {
+	Enter: 'insertParagraph', Backspace: 'delete', Delete: 'forwardDelete', Home: ['backward', 'lineboundary'], End: ['forward', 'lineboundary'],
+	ArrowLeft: ['left', 'character'], ArrowRight: ['right', 'character'], ArrowUp: ['backward', 'line'], ArrowDown: ['forward', 'line'],
+};
 const focusable = 'a[href],button,input,select,textarea,summary,[tabindex],[contenteditable]';
 const fields = 'input:not([type=submit],[type=image],[type=button],[type=reset]),textarea,select,option,label,[role=tab]';
 
@@ -74,9 +78,11 @@ export const cssPath = (el) => {
 export function makeControl({ epoch, getNode, policy, rules, granted }) {
 	let typedIn = null;
 	let typedAt = 0;
+	let acting = false;
 	const changing = new WeakSet();
 	listen(window, 'input keydown', (event) => {
-		if (!event.isTrusted) return;
+		// The browser's own editing, done for a viewer, is trusted as well.
+		if (!event.isTrusted || acting) return;
 		typedIn = event.composedPath()[0];
 		typedAt = Date.now();
 	});
@@ -220,20 +226,24 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 		write(el, old.slice(0, start) + put + old.slice(end), start + put.length, kind, beside ? null : put);
 	};
 
+	/** Runs a command of the browser's editor at the caret, or moves that. */
+	const edit = (el, command, value) => {
+		const doc = el.ownerDocument;
+		const selection = doc.getSelection();
+		focus(el);
+		if (!el.contains(selection.anchorNode)) {
+			selection.selectAllChildren(el);
+			selection.collapseToEnd();
+		}
+		if (Array.isArray(command)) selection.modify('move', ...command);
+		else doc.execCommand(command, false, value);
+	};
+
 	const type = (el, text) => {
 		if (isText(el)) {
 			insert(el, text);
 		} else if (el.isContentEditable) {
-			const doc = el.ownerDocument;
-			guarded(doc.defaultView, () => {
-				focus(el);
-				const selection = doc.getSelection();
-				if (!el.contains(selection.anchorNode)) {
-					selection.selectAllChildren(el);
-					selection.collapseToEnd();
-				}
-				doc.execCommand('insertText', false, text);
-			});
+			guarded(el.ownerDocument.defaultView, () => edit(el, 'insertText', text));
 		} else {
 			refuse('error');
 		}
@@ -287,6 +297,8 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 			caret(Math.max(0, el.selectionStart - 1));
 		} else if (text && key === 'ArrowRight') {
 			caret(el.selectionEnd + 1);
+		} else if (el.isContentEditable && editing[key]) {
+			edit(el, editing[key]);
 		} else if (el.localName === 'select' && /Up|Down/.test(key)) {
 			const index = el.selectedIndex + (key === 'ArrowUp' ? -1 : 1);
 			if (el.options[index]) pick(el, index);
@@ -320,6 +332,7 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 
 	return (f) => {
 		let path = '';
+		acting = true;
 		try {
 			const away = /^(back|forward|reload|goto)$/.test(f.k);
 			if (!granted(away ? 'navigate' : 'control', f.from)) refuse('denied');
@@ -349,6 +362,8 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 			return { ok: true, path };
 		} catch (refusal) {
 			return { ok: false, why: typeof refusal?.why === 'string' ? refusal.why : 'error', path };
+		} finally {
+			acting = false;
 		}
 	};
 }

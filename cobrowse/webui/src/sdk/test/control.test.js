@@ -292,6 +292,24 @@ test('the customer who types comes first', () => {
 	mock.timers.reset();
 });
 
+test('text that can be edited anywhere: what the viewer does to it is not the customer typing', () => {
+	const el = new El('div', { isContentEditable: true, contains: (node) => node === inside });
+	const inside = {};
+	const done = [];
+	const selection = { anchorNode: null, modify: (...how) => done.push(how.join(' ')), collapseToEnd() {}, selectAllChildren(at) { done.push(`into ${at.localName}`); this.anchorNode = inside; } };
+	page.getSelection = () => selection;
+	page.execCommand = (...how) => {
+		done.push(how.filter(Boolean).join(' '));
+		typed[0]({ isTrusted: true, composedPath: () => [el] }); // as browsers do
+	};
+	page.activeElement = el;
+	for (const v of ['G', 'o']) assert.equal(act(el, 'text', { v }), 'ok', v);
+	for (const key of ['Enter', 'Backspace', 'Delete', 'ArrowLeft', 'End', 'Escape']) assert.equal(act(el, 'key', { key }), 'ok', key);
+	assert.deepEqual(done, ['into div', 'insertText G', 'insertText o', 'insertParagraph', 'delete', 'forwardDelete', 'move left character', 'move forward lineboundary']);
+	typed[0]({ isTrusted: true, composedPath: () => [el] });
+	assert.equal(act(el, 'text', { v: 'x' }), 'busy', 'the customer is');
+});
+
 test('fields only', () => {
 	rules.controlMode = 'fieldsOnly';
 	rules.controlSelectors = ['.more', '][', '.b'];
