@@ -105,12 +105,7 @@ func (h *Hub) tryOpen(c *fiber.Ctx) error {
 	// handler if that is ever called, which it is not when the answer cannot be written.
 	started := &sync.Once{}
 	watchdog := time.AfterFunc(2*h.limits.Handshake, func() { started.Do(func() { h.abandon(e) }) })
-	request := c.Context()
-	err = h.upgrader.Upgrade(request, func(ws *websocket.Conn) {
-		// It is kept until the connection has ended, and belongs to nobody but the
-		// goroutine that runs this: 3.5 KB of headers less for a connection.
-		empty(&request.Request.Header)
-		empty(&request.Response.Header)
+	err = h.upgrader.Upgrade(c.Context(), func(ws *websocket.Conn) {
 		mine := false
 		started.Do(func() { mine = true })
 		if !mine {
@@ -118,7 +113,14 @@ func (h *Hub) tryOpen(c *fiber.Ctx) error {
 			return
 		}
 		watchdog.Stop()
-		h.serve(ws, &e)
+		own, err := h.own(ws, e.deflate)
+		if err != nil {
+			_ = ws.Close() // it was not one of ours
+			h.abandon(e)
+			return
+		}
+		// In a goroutine of its own, so that the request and all its buffers go back.
+		go h.serve(own, &e)
 	})
 	opened = true
 	if err != nil {
@@ -127,11 +129,6 @@ func (h *Hub) tryOpen(c *fiber.Ctx) error {
 		return &cobridge.Error{Code: cobridge.CodeBadRequest, Message: "This is not a WebSocket handshake.", Err: err}
 	}
 	return nil
-}
-
-func empty[T any](p *T) {
-	var zero T
-	*p = zero
 }
 
 // abandon undoes what was done for a connection that never began.

@@ -48,6 +48,8 @@ type link struct {
 
 	stop chan struct{} // closed by shut
 
+	told string // quality that the others know of; guarded by room.mu
+
 	mu      sync.Mutex
 	code    CloseCode // why it was shut
 	reason  string
@@ -57,8 +59,7 @@ type link struct {
 	cutter  *time.Timer
 }
 
-// serve is the life of a connection. It returns only when both pumps have ended:
-// fasthttp takes the connection back afterwards.
+// serve is the life of a connection. It returns when both pumps have ended.
 func (h *Hub) serve(ws *websocket.Conn, e *entry) {
 	defer func() { _ = ws.Close() }() // it is closed in any case
 	l := h.begun(ws, e)

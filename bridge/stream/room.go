@@ -371,7 +371,9 @@ func (h *Hub) measured(l *link) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.live() {
+	// Pongs come all the time: only a change is worth making the frames anew.
+	if quality := r.quality(l.member.participant); r.live() && quality != l.told {
+		l.told = quality
 		h.retell(r)
 	}
 }

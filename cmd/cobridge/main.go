@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -24,11 +23,7 @@ const (
 )
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		// The live heap is a few megabytes, so that the default would collect all the
-		// time (docs/performance.md has what that costs).
-		debug.SetGCPercent(400)
-	}
+	go tuneCollector(context.Background()) // ends with the process
 	os.Exit(run(context.Background(), os.Args[1:], console{env: os.Environ(), in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
