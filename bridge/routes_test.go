@@ -22,6 +22,7 @@ import (
 func TestEveryRouteIsDocumented(t *testing.T) {
 	t.Parallel()
 	cfg := config.Default()
+	cfg.Legacy.Organisation, cfg.Legacy.Knowledge.Enabled = config.DemoOrgID, true // what is optional is documented too
 	cfg.Store = "bolt:" + filepath.Join(t.TempDir(), "store.db")
 	app, err := bridge.Open(t.Context(), cfg, bridge.Options{Log: slog.New(slog.DiscardHandler), Clock: time.Now})
 	if err != nil {

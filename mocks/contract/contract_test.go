@@ -72,6 +72,7 @@ func target(baseURL string, client *http.Client) contract.Target {
 		SupervisorUserID: "c0a40000-0000-4000-8000-0000000000a2",
 		IncapableUserID:  "c0a40000-0000-4000-8000-0000000000a3",
 		OtherUserID:      "c0a40000-0000-4000-8000-0000000000b1",
+		Knowledge:        "/gks-server/v1",
 	}
 }
 
@@ -184,7 +185,7 @@ func TestDemo(t *testing.T) {
 	p := startProcess(t, "demo", "--data", t.TempDir(), "--json")
 	tg := contract.Target{
 		BaseURL: p.baseURL, Client: p.client, Credentials: contract.Credentials{ClientID: p.demo.ClientID, ClientSecret: p.demo.ClientSecret},
-		AgentUserID: p.demo.AgentUserID, SupervisorUserID: p.demo.SupervisorUserID,
+		AgentUserID: p.demo.AgentUserID, SupervisorUserID: p.demo.SupervisorUserID, Knowledge: "/gks-server/v1",
 		Check:  openapitest.NewChecker(t).Check,
 		Limits: contract.Limits{Rounds: 1},
 	}

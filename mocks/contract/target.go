@@ -57,6 +57,11 @@ type Target struct {
 	IncapableUserID  string // may not cobrowse at all
 	OtherUserID      string // a user of the other organisation who may cobrowse
 
+	// Knowledge is the base path of Knowledge Center sessions, such as /gks-server/v1.
+	// They belong to the first organisation, behave as in version 8.5.0, and want an
+	// access token. Empty: the target does not offer them.
+	Knowledge string
+
 	// Advance moves the target's clock. Nil: the target has the real one, and
 	// cases about expiry are skipped.
 	Advance func(time.Duration)
@@ -74,6 +79,7 @@ type Limits struct {
 	Rounds      int           // how often they race; default 3
 	NeverJoined time.Duration // life of a session that nobody joins; default 20 minutes
 	Retention   time.Duration // of history records; default 14 days
+	Knowledge   time.Duration // idle time-out of Knowledge Center sessions; default 30 minutes
 }
 
 // Scopes are those that the suite's client has: the tutorial's five.
@@ -118,7 +124,7 @@ func Cases() []Case {
 	for _, area := range [][]Case{
 		tokenCases(), scopeCases(), tokenInfoCases(), conversationCases(), userCases(), createCases(), createRefusalCases(), conflictCases(),
 		joinTokenCases(), joinCases(), settingsCases(), participantCases(), endCases(), idempotencyCases(), deploymentCases(),
-		attachCases(), historyCases(), orderCases(), isolationCases(), badInputCases(), conventionCases(), lastCases(),
+		attachCases(), historyCases(), knowledgeCases(), orderCases(), isolationCases(), badInputCases(), conventionCases(), lastCases(),
 	} {
 		all = append(all, area...)
 	}
@@ -159,6 +165,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.NeverJoined == 0 {
 		l.NeverJoined = 20 * time.Minute
+	}
+	if l.Knowledge == 0 {
+		l.Knowledge = 30 * time.Minute
 	}
 	if l.Retention == 0 {
 		l.Retention = 14 * 24 * time.Hour
