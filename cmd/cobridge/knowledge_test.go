@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// What docs/knowledge-center.md says to paste is pasted, and prints what it says.
+func TestKnowledgeCenterPage(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"sh", "curl", "jq"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not there, which the page asks for", program)
+		}
+	}
+	text, err := os.ReadFile("../../docs/knowledge-center.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```sh\nbase=(\\S+)\n(.*?)```.*?```text\n(.*?)```").FindSubmatch(text)
+	if block == nil {
+		t.Fatal("the page has no block that starts with base=, with what it prints below")
+	}
+	if got, want := string(block[1]), "http://"+newDemo(console{}).Flag("listen").DefValue; got != want {
+		t.Errorf("base is %s, but the demo is at %s", got, want)
+	}
+	info, _ := demo(t)
+	cmd := exec.CommandContext(t.Context(), "sh", "-eu")
+	cmd.Stdin = strings.NewReader("base=" + info.BaseURL + "\n" + string(block[2]))
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil || string(out) != string(block[3]) {
+		t.Errorf("it prints (%v, %s)\n%s\nwant\n%s", err, &errs, out, block[3])
+	}
+}
+
+// What was answered is still there after a kill: 64 clients over real connections
+// make sessions and tie them, the process dies in the middle, and each session
+// belongs to whom it was said to.
+func TestKnowledgeSessionsSurviveAKill(t *testing.T) {
+	t.Parallel()
+	const clients, rounds = 64, 4
+	transport := &http.Transport{MaxIdleConns: clients, MaxIdleConnsPerHost: clients}
+	defer transport.CloseIdleConnections()
+	h := &crashHouse{t: t, data: filepath.Join(t.TempDir(), "data"), client: &http.Client{Transport: transport, Timeout: limit}}
+	h.start("127.0.0.1:0")
+	const base = "/gks-server/v1/sessions/"
+	owners := map[string]any{} // session to the visit that was acknowledged
+	var mu sync.Mutex
+	for round := range rounds {
+		unknown := fmt.Sprintf("unknown-%d", round)
+		seen := map[any]bool{}
+		var kill sync.Once
+		var wg sync.WaitGroup
+		for i := range clients {
+			wg.Go(func() {
+				// Everybody claims the same unknown session, then has one alone.
+				visit := fmt.Sprintf("v-%d-%d", round, i)
+				status, s := h.call(http.MethodGet, base+unknown, h.token, "")
+				mu.Lock()
+				if status == http.StatusOK {
+					seen[s["created"]] = true
+				}
+				mu.Unlock()
+				status, s = h.call(http.MethodPut, base+"new", h.token, fmt.Sprintf(`{"visitId":%q}`, visit))
+				mu.Lock()
+				if id, ok := s["sessionId"].(string); ok && status == http.StatusOK {
+					owners[id] = visit
+				} else if status != 0 {
+					t.Errorf("create = %d %v", status, s)
+				}
+				done := len(owners)
+				mu.Unlock()
+				if round%2 == 1 && done%clients == clients/2 {
+					kill.Do(func() { _ = h.p.cmd.Process.Kill() })
+				}
+			})
+		}
+		wg.Wait()
+		if len(seen) > 1 {
+			t.Errorf("%d parallel calls made %d sessions of one id, want one", clients, len(seen))
+		}
+		if round%2 == 1 {
+			h.kill()
+		}
+	}
+	if len(owners) < clients {
+		t.Errorf("%d sessions were acknowledged, want at least %d", len(owners), clients)
+	}
+	for id, visit := range owners {
+		if status, s := h.call(http.MethodGet, base+id, h.token, ""); status != http.StatusOK || s["visitId"] != visit {
+			t.Errorf("a session after the crash = %d, visit %v; acknowledged was %v", status, s["visitId"], visit)
+		}
+	}
+}
