@@ -124,7 +124,7 @@ func values() map[string]struct {
 		"session.maxViewers": {"7", 7}, "retention.history": {"1d12h", 36 * time.Hour}, "retention.conversations": {"48h", 48 * time.Hour},
 		"limits.tokenPerMinute": {"0", 0}, "limits.addressPerMinute": {"1", 1}, "limits.failedLoginsPerMinute": {"2", 2}, "limits.startsPerMinute": {"3", 3},
 		"limits.bodyBytes": {"131072", 131072}, "limits.connections": {"32", 32}, "limits.streamsPerAddress": {"4", 4}, "limits.pageFramesPerSecond": {"0", 0}, "limits.pageBytesPerSecond": {"524288", 524288},
-		"shutdown.drain": {"0s", time.Duration(0)},
+		"shutdown.drain":      {"0s", time.Duration(0)},
 		"legacy.organisation": {orgID, orgID}, "legacy.allowedOrigins": {"https://a.example,https://b.example", []string{"https://a.example", "https://b.example"}}, "legacy.access.knowledge": {"open", "open"},
 		"legacy.knowledge.enabled": {"true", true}, "legacy.knowledge.basePath": {"/knowmgt/gks-server/v1", "/knowmgt/gks-server/v1"}, "legacy.knowledge.bareSessions": {"true", true},
 		"legacy.knowledge.profile": {"9.0", "9.0"}, "legacy.knowledge.tenants": {"2,acme", []string{"2", "acme"}}, "legacy.knowledge.idleTimeout": {"1h", time.Hour},
