@@ -59,7 +59,7 @@ func encode(v reflect.Value) (*yaml.Node, error) {
 
 // defaultText writes a default for docs and help, "" for none.
 func defaultText(v reflect.Value) string {
-	if list, ok := v.Interface().([]string); ok {
+	if list, ok := reflect.TypeAssert[[]string](v); ok {
 		return strings.Join(list, ",")
 	}
 	if v.Kind() == reflect.Slice || v.Kind() == reflect.Map || v.Kind() == reflect.String && v.Len() == 0 {

@@ -39,6 +39,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		store: cfg.Store, clock: cfg.Clock, profile: cfg.Profile, idle: cfg.IdleTimeout,
 		tenants: slices.Clone(cfg.Tenants), conversations: cfg.Conversations, log: cfg.Log,
+		unwritten: unwritten{most: maxUnwritten},
 	}
 	if s.profile == "" {
 		s.profile = Profile850

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -159,6 +160,36 @@ func TestAccessIsSeldomWritten(t *testing.T) {
 	}
 	if got := h.commits.Load() - before; got < 8 || got > 9 {
 		t.Errorf("%d commits within 65 minutes, want one per 7.5 minutes", got)
+	}
+}
+
+// The memory for calls that are not written is bounded: what has no place there is
+// written, and what has expired leaves it.
+func TestUnwrittenCallsAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, knowledge.Profile851)
+	h.KeepUnwritten(2)
+	var keys []knowledge.Key
+	for range 4 {
+		keys = append(keys, h.must(h.Create(t.Context(), org, "", knowledge.Facts{})).Key)
+	}
+	before := h.commits.Load()
+	h.clock.Advance(time.Minute)
+	for _, k := range keys {
+		h.retrieved(k)
+	}
+	if got := h.commits.Load() - before; got != 2 || h.Unwritten() != 2 {
+		t.Errorf("4 calls: %d commits and %d in memory, want 2 and 2", got, h.Unwritten())
+	}
+	h.clock.Advance(idle - time.Millisecond)
+	for _, k := range keys {
+		if got := h.retrieved(k); got == "gone" {
+			t.Errorf("session %d is gone before its time", slices.Index(keys, k))
+		}
+	}
+	h.clock.Advance(idle)
+	if _, err := h.Purge(t.Context()); err != nil || h.Unwritten() != 0 {
+		t.Errorf("after the purge (%v) %d are in memory, want none", err, h.Unwritten())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // the idle time-out and few are written. It is lost with the process: a session then
 // expires early, by the time between two writes at most.
 type unwritten struct {
+	most   int // sessions that there is room for
 	mu     sync.Mutex
 	access map[Key]time.Time
 }
@@ -18,7 +19,7 @@ func (u *unwritten) add(key Key, at time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	known, ok := u.access[key]
-	if !ok && len(u.access) >= maxUnwritten {
+	if !ok && len(u.access) >= u.most {
 		return false
 	}
 	if u.access == nil {

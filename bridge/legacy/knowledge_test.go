@@ -2,6 +2,7 @@ package legacy_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -126,9 +127,7 @@ func TestWorkedExchange(t *testing.T) {
 		"created": float64(t0.UnixMilli()), "lastAccess": float64(t0.Add(time.Second).UnixMilli()),
 	}
 	want := map[string]any{"response": info}
-	for name, value := range info {
-		want[name] = value
-	}
+	maps.Copy(want, info)
 	if diff := cmp.Diff(want, tied.body); tied.status != http.StatusOK || diff != "" {
 		t.Errorf("update = %d (-want +got):\n%s", tied.status, diff)
 	}

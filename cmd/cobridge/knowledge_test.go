@@ -1,8 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +43,39 @@ func TestKnowledgeCenterPage(t *testing.T) {
 	out, err := cmd.Output()
 	if err != nil || string(out) != string(block[3]) {
 		t.Errorf("it prints (%v, %s)\n%s\nwant\n%s", err, &errs, out, block[3])
+	}
+}
+
+// The two headers keep their underscore on the way through a proxy, which may write
+// them in other letters; nginx needs underscores_in_headers for it.
+func TestKnowledgeHeadersThroughAProxy(t *testing.T) {
+	t.Parallel()
+	info, _ := demo(t)
+	client := &http.Client{Timeout: limit, Transport: &http.Transport{DisableKeepAlives: true}}
+	token := (&crashHouse{t: t, info: info, client: client}).newToken()
+	target, err := url.Parse(info.BaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.SetXForwarded()
+	}})
+	t.Cleanup(proxy.Close)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, proxy.URL+"/gks-server/v1/sessions/new", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header["gkc_customerId"], req.Header["gkc_agentId"] = []string{"kim@example.org"}, []string{"ada"}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var got struct{ CustomerID, AgentID string }
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil || got.CustomerID != "kim@example.org" || got.AgentID != "ada" {
+		t.Errorf("create through a proxy = %d %+v (%v), want both names", resp.StatusCode, got, err)
 	}
 }
 
