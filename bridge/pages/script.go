@@ -41,13 +41,16 @@ func newScripts(files map[string]asset) scripts {
 // name that follows new versions within five minutes.
 func (p *Pages) ScriptPath() string { return scriptPath + p.scripts.hash + "/" + scriptNames[0] }
 
-// script answers GET /cobrowse/js/{name}.
+// script answers GET /cobrowse/js/{name}, and says where this version of it lies.
 func (p *Pages) script(c *fiber.Ctx) error {
 	a, ok := p.scripts.files[c.Params("name")]
 	if !ok {
 		return &cobridge.Error{Code: cobridge.CodeNotFound}
 	}
 	c.Set(fiber.HeaderCacheControl, fiveMinutes)
+	// RFC 9110, section 8.7: the address of just this version, for whoever pins it.
+	// Relative, because a gateway may add a prefix in front of all our paths.
+	c.Set(fiber.HeaderContentLocation, p.scripts.hash+"/"+c.Params("name"))
 	scriptHeaders(c)
 	return a.send(c)
 }

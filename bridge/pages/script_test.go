@@ -54,6 +54,7 @@ func TestScript(t *testing.T) {
 			for header, want := range map[string]string{
 				"Content-Type": kind, "Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin",
 				"X-Content-Type-Options": "nosniff", "Vary": "Accept-Encoding", "Content-Encoding": "",
+				"Content-Location": strings.TrimPrefix(strings.Replace(versioned(t), "cobridge.js", name, 1), "/cobrowse/js/"),
 			} {
 				if got := a.Header.Get(header); got != want {
 					t.Errorf("%s %s: %s = %q, want %q", method, name, header, got, want)
