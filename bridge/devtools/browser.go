@@ -85,11 +85,11 @@ func Start(ctx context.Context, path string, flags ...string) (*Browser, error) 
 		}
 	}()
 	if address == "" {
-		return nil, errors.Join(errors.New("chromium does not listen"), b.Close())
+		return nil, errors.Join(errors.New("chromium does not listen"), b.Close()) //nolint:contextcheck // ctx may have ended
 	}
 	conn, response, err := (&websocket.Dialer{HandshakeTimeout: closeTimeout}).DialContext(ctx, address, nil)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("dial chromium: %w", err), b.Close())
+		return nil, errors.Join(fmt.Errorf("dial chromium: %w", err), b.Close()) //nolint:contextcheck // ctx may have ended
 	}
 	_ = response.Body.Close()
 	b.conn = conn

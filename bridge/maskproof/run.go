@@ -53,7 +53,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if err == nil {
 		steps, err = drive(ctx, cfg, browser, t)
 	}
-	if err = errors.Join(err, browser.Close()); err != nil {
+	if err = errors.Join(err, browser.Close()); err != nil { //nolint:contextcheck // ctx may have ended
 		return Report{}, err
 	}
 	if cfg.Elsewhere != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"html"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -56,7 +57,7 @@ func TestAReportTellsALeak(t *testing.T) {
 		t.Errorf("%d secrets, want those of the page", len(p.secrets))
 	}
 	recorder := httptest.NewRecorder()
-	p.ServeHTTP(recorder, httptest.NewRequest("GET", "/proof", nil))
+	p.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/proof", nil))
 	for _, s := range p.secrets {
 		_, keyed := p.typed[""]
 		for _, k := range p.typed {

@@ -20,7 +20,7 @@ const (
 
 // percentFor returns by how much of what lives the heap may grow: by headroom, within bounds.
 func percentFor(lives uint64) int {
-	return int(min(max(100*headroom/max(1, lives), leastPercent), mostPercent)) //nolint:gosec // G115: within the bounds
+	return int(min(max(100*headroom/max(1, lives), leastPercent), mostPercent))
 }
 
 // tuneCollector lets the heap grow to five times what lives in it as long as that
