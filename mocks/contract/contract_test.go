@@ -128,6 +128,7 @@ func TestInProcess(t *testing.T) {
 		"GET / 302":                                                     "bridge/api tests it",
 		"GET /cobrowse/join 303":                                        "only where viewers have an origin of their own; bridge/pages and TestDemo test it",
 		"GET /cobrowse/join 404":                                        "bridge/pages tests it",
+		"GET /cobrowse/history/{id} 404":                                "the same",
 		"GET /readyz 503":                                               "only while the service starts, stops or has lost its store; bridge tests it",
 	}
 	for _, missing := range checker.Missing() {

@@ -214,6 +214,11 @@ func historyLinks(t T, sc *scene) {
 				t.Errorf("%s: Cache-Control is %q, want no-store", state, got)
 			}
 			date(t, "expiresAt", got.ExpiresAt)
+			page := historyPagePath + "/" + b.ID
+			pageOf(t, sc.want(t, http.StatusOK, call{path: page + "?token=" + token}))
+			pageOf(t, sc.want(t, http.StatusBadRequest, call{path: page}))
+			pageOf(t, sc.want(t, http.StatusUnauthorized, call{path: page + "?token=x" + token}))
+			pageOf(t, sc.want(t, http.StatusUnauthorized, call{path: historyPagePath + "/" + unknownID(92) + "?token=" + token}))
 			// It lets nobody into the session.
 			if a := sc.do(t, redeem(token, "tab-1")); a.status != http.StatusUnauthorized {
 				t.Errorf("%s: the link's token redeemed as a join token is %d, want 401", state, a.status)

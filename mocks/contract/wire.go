@@ -113,6 +113,9 @@ func tokensPath(session, participant string) string {
 	return sessionPath(session) + "/participants/" + url.PathEscape(participant) + "/tokens"
 }
 
+// historyPagePath is where people look at histories.
+const historyPagePath = "/cobrowse/history"
+
 func linksPath(session string) string { return historyPath + "/" + url.PathEscape(session) + "/links" }
 
 // joinPath is the join page's address with the token pasted in as it is, as the

@@ -1,38 +1,22 @@
 // The customer script: one global, Cobridge. It asks the customer, connects,
 // records, and shows what is going on. docs/protocol.md has the frames.
 
+import { emit, off, on } from './events.js';
 import { makePointers, reportPointer } from './pointers.js';
 import { makePolicy, region } from './policy.js';
+import { framed, options, part, takeToken } from './options.js';
 import { focused, listen, quiet } from './quiet.js';
 import { makeRecorder } from './recorder.js';
 import { load, makeTabs, newID, save } from './resume.js';
+import { failure, getSettings, sessionOf, startSession } from './service.js';
 import { makeStream } from './stream.js';
-import { panelOf } from './view.js';
+import { dialogOf, panelOf, primary, secondary, wordsOf } from './view.js';
 import { makeWidget } from './widget.js';
 
 const version = '0.1.0';
 const actEvery = 10_000; // ms between two reports of input
 const lookEvery = 500; // ms between two looks at the address, our host element and the locks
 const corners = ['bottom-right', 'bottom-left', 'top-left', 'top-right'];
-
-/**
- * @typedef {object} Options the same as the data attributes of the script element
- * @property {string} [base] address of the service, without a slash at its end
- * @property {string} [deployment] id
- * @property {string} [button] corner of the start button, or "none"
- * @property {string} [lang]
- * @property {string} [mask] CSS selectors; so are show, block and readonly
- * @property {string} [show]
- * @property {string} [block]
- * @property {string} [readonly]
- * @property {string} [text] "private" shows no text but what show names
- */
-
-const script = document.currentScript;
-/** Where the parts of this version are that are loaded later. */
-const beside = script?.src?.replace(/[^/]*$/, '');
-/** @type {Options} */
-const options = { base: script?.src?.replace(/\/cobrowse\/js\/.*$/, '') ?? '', ...script?.dataset };
 
 // --- What there is while nothing is shared ----------------------------------
 
@@ -72,23 +56,13 @@ let toldPage = '';
 let secretFocus = 0; // id of the private field with the focus
 let lastAct = 0;
 
-const handlers = {};
-const emit = (event, detail) => {
-	for (const fn of handlers[event] ?? []) {
-		try { fn(detail); } catch { /* the page's own */ }
-	}
-};
 const setState = (to) => {
 	if (state === to) return;
 	state = to;
 	emit('state', state);
 };
-const failure = (code) => Object.assign(new Error(`cobridge: ${code}`), { code });
 
-/** What is said when even the words cannot be loaded. */
-const fallback = { language: 'en', texts: { 'failed.head': 'This page cannot be shared', 'failed.': 'Nothing is shown. Please try again later.', close: 'Close' } };
-const text = (key, values = {}) => (key === 'lang' ? (settings ?? fallback).language : (settings ?? fallback).texts[key] ?? '')
-	.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
+const text = (key, values) => wordsOf(settings, key, values);
 const nameOf = (id) => {
 	const peer = peers.find((p) => p.id === id);
 	return peer?.name || text(`role.${peer?.role ?? 'agent'}`);
@@ -99,27 +73,11 @@ const granted = (kind, participant) => !pausedFor && inForce().some((g) => g.kin
 
 // --- What is shown ----------------------------------------------------------
 
-const secondary = (key, act) => [key, act];
-const primary = (key, act) => [key, act, 'yes'];
 const closeNote = () => {
 	note = null;
 	if (state === 'ended') setState('off');
 	render();
 	if (!settings) widget = null; // its words were not the page's
-};
-
-const dialog = () => {
-	if (answerConsent) {
-		return {
-			head: text('consent.head'), text: settings.consent.sharing, more: [text('consent.hidden'), text('consent.control'), text('consent.stop')],
-			no: secondary('notNow', () => answerConsent?.(false)), yes: primary('agree', () => answerConsent?.(true)),
-		};
-	}
-	const ask = asks[0];
-	return ask && {
-		head: text(`ask.${ask.kind}`, { name: ask.name || nameOf(ask.from) }), text: text(`ask.${ask.kind}.text`),
-		no: secondary('deny', () => answer(false)), yes: primary('allow', () => answer(true)),
-	};
 };
 
 const render = quiet(() => {
@@ -143,7 +101,7 @@ const render = quiet(() => {
 			{ text, nameOf, lost, welcomed: !!serverState, pausedFor, tooLarge, others: others(), grants: inForce(), number: kept.number },
 			{ stop, pause, resume, takeBack },
 		),
-		dialog: dialog(),
+		dialog: dialogOf({ text, nameOf, sharing: answerConsent && settings.consent.sharing, ask: asks[0] }, { agree: (ok) => answerConsent?.(ok), answer }),
 	});
 });
 
@@ -159,17 +117,11 @@ const fail = (code) => {
 
 // --- Starting ---------------------------------------------------------------
 
-const deploymentURL = () => `${options.base}/api/v2/cobrowse/deployments/${encodeURIComponent(options.deployment)}`;
 const pageRules = () => ({ text: options.text, mask: options.mask, show: options.show, block: options.block, readonly: options.readonly });
 
 const prepare = async () => {
-	if (!settings) {
-		const language = options.lang || document.documentElement.lang || navigator.language || 'en';
-		const answer = await fetch(`${deploymentURL()}/settings?lang=${encodeURIComponent(language)}`, { credentials: 'omit', referrerPolicy: 'strict-origin' });
-		if (!answer.ok) throw failure(answer.status === 403 ? 'not.authorized' : 'unavailable');
-		settings = await answer.json();
-		// Rules that cannot be followed are known before anybody is asked.
-	}
+	settings ??= await getSettings();
+	// Rules that cannot be followed are known before anybody is asked.
 	usePolicy(settings.rules);
 };
 const usePolicy = (given) => {
@@ -191,19 +143,10 @@ const consent = () => new Promise((resolve) => {
 	render();
 });
 
-/** The session that a join token is for: a JWT says it in the open. */
-const sessionOf = (jwt) => {
-	try {
-		return JSON.parse(atob(jwt.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).sid || '';
-	} catch {
-		return '';
-	}
-};
-
 const begin = async ({ name } = {}) => {
 	note = null;
 	try {
-		await prepare().catch((problem) => { throw problem.code ? problem : failure('unavailable'); });
+		await prepare();
 		const session = token && sessionOf(token);
 		if (token && !session) {
 			token = '';
@@ -212,13 +155,7 @@ const begin = async ({ name } = {}) => {
 		if (!await consent()) throw failure('declined');
 		kept = { session, participant: '', secret: '', tab: newID(), epoch: 0, agreed: settings.consent.version };
 		if (!token) {
-			const answer = await fetch(`${deploymentURL()}/sessions`, {
-				method: 'POST', credentials: 'omit', referrerPolicy: 'strict-origin',
-				headers: { 'Content-Type': 'application/json' },
-				body: JSON.stringify(name ? { customerName: name } : {}),
-			}).catch(() => ({ status: 0 }));
-			if (answer.status !== 201) throw failure(answer.status === 403 ? 'not.authorized' : 'unavailable');
-			const made = await answer.json();
+			const made = await startSession(name);
 			token = made.token;
 			Object.assign(kept, { session: made.sessionId ?? made.id, participant: made.participantId, number: made.sessionToken });
 		}
@@ -494,16 +431,9 @@ const takeBack = () => {
 	render();
 };
 
-/** Parts that are loaded when they are needed, each with the one that it is given to. */
-const parts = {};
-const part = (name) => parts[name] ??= new Promise((resolve, reject) => {
-	api[`__${name}`] = (...made) => resolve(made);
-	// Trusted Types have nothing against import, and the script's own nonce holds for it.
-	import(`${beside || `${options.base}/cobrowse/js/`}cobridge-${name}.js`).catch(reject);
-});
 let run = null;
 const control = quiet(async (f) => {
-	run ??= (async () => (await part('control'))[0]({
+	run ??= (async () => (await part(api, 'control'))[0]({
 		epoch: () => stream.epoch(), getNode: (id) => recorder.getNode(id), policy: () => policy, rules: () => rules, granted,
 	}))();
 	if (!f) return;
@@ -622,14 +552,14 @@ const api = {
 	resume: quiet(resume),
 	/** @param {'state'|'session'|'peers'|'grants'|'ended'|'error'|'action'} event @param {(detail: any) => void} fn */
 	on(event, fn) {
-		(handlers[event] ??= []).push(fn);
+		on(event, fn);
 		return api;
 	},
 	off(event, fn) {
-		handlers[event] = (handlers[event] ?? []).filter((f) => f !== fn);
+		off(event, fn);
 		return api;
 	},
-	/** @param {Options} more */
+	/** @param {import('./options.js').Options} more */
 	configure(more) {
 		Object.assign(options, more);
 		boot();
@@ -638,17 +568,12 @@ const api = {
 	/** Lists every field and attribute of the page with the rule that shows or hides it. @param {Element} [container] where to show it; else the console */
 	async lint(container) {
 		await prepare();
-		const [lint, renderLint] = await part('lint');
+		const [lint, renderLint] = await part(api, 'lint');
 		const rows = lint(document, policy);
 		if (container) renderLint(rows, container);
 		else console.table(rows);
 		return rows;
 	},
-};
-
-/** In a frame of its own site a page is shared with the page around it. */
-const framed = () => {
-	try { return window !== top && top.location.origin === location.origin; } catch { return false; }
 };
 
 let booted = false;
@@ -676,11 +601,6 @@ const boot = quiet(async () => {
 
 if (!window.Cobridge) {
 	window.Cobridge = api;
-	const found = /[#&]cobridge=([^&]*)/.exec(location.hash);
-	if (found) {
-		token = decodeURIComponent(found[1]);
-		const rest = location.hash.replace(found[0], '').replace(/^&/, '#');
-		history.replaceState(history.state, '', location.pathname + location.search + rest);
-	}
+	token = takeToken();
 	boot();
 }

@@ -55,3 +55,35 @@ export const panelOf = ({ text, nameOf, lost, welcomed, pausedFor, tooLarge, oth
 	const may = grants.map((g) => text(`may.${g.kind}`, { name: nameOf(g.participant) }));
 	return say('live.head', 'live.text', 'good', { people: [...people, ...may], buttons: [...may.length ? [['withdraw', acts.takeBack]] : [], pause, stop] });
 };
+
+/** A button that is one of several. */
+export const secondary = (key, act) => [key, act];
+
+/** The button that most people will press. */
+export const primary = (key, act) => [key, act, 'yes'];
+
+/**
+ * What the customer is asked, if anything.
+ * @param {{text: Situation['text'], nameOf: Situation['nameOf'], sharing?: string|null, ask?: any}} now sharing are the words of the consent that is asked for
+ * @param {{agree: (ok: boolean) => void, answer: (ok: boolean) => void}} acts
+ * @returns {import('./widget.js').View['dialog']}
+ */
+export const dialogOf = ({ text, nameOf, sharing, ask }, { agree, answer }) => {
+	if (sharing) {
+		return {
+			head: text('consent.head'), text: sharing, more: [text('consent.hidden'), text('consent.control'), text('consent.stop')],
+			no: secondary('notNow', () => agree(false)), yes: primary('agree', () => agree(true)),
+		};
+	}
+	return ask && {
+		head: text(`ask.${ask.kind}`, { name: ask.name || nameOf(ask.from) }), text: text(`ask.${ask.kind}.text`),
+		no: secondary('deny', () => answer(false)), yes: primary('allow', () => answer(true)),
+	};
+};
+
+/** What is said when even the words cannot be loaded. */
+const fallback = { language: 'en', texts: { 'failed.head': 'This page cannot be shared', 'failed.': 'Nothing is shown. Please try again later.', close: 'Close' } };
+
+/** A text of the settings, with {names} filled in; "lang" is their language. */
+export const wordsOf = (settings, key, values = {}) => (key === 'lang' ? (settings ?? fallback).language : (settings ?? fallback).texts[key] ?? '')
+	.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
