@@ -23,7 +23,7 @@ func TestPublishedClients(t *testing.T) {
 	testenv.NeedPackages(t, dir)
 	all := []bayeux.Transport{bayeux.WebSocket, bayeux.LongPolling, bayeux.CallbackPolling}
 	for _, tt := range []struct {
-		story    string
+		story  string
 		client []bayeux.Transport // that the story is told over; nil = all
 		server []bayeux.Transport // nil = all
 	}{
@@ -53,6 +53,7 @@ func TestPublishedClients(t *testing.T) {
 					h := newHouse(t, func(cfg *bayeux.Config) {
 						cfg.Transports = tt.server
 						cfg.Advice.Timeout = 1200 * time.Millisecond
+						cfg.Limits.Close = 2 * patience // so it is the client that closes
 					})
 					told.Go(func() { h.tell(t, node, dir, tt.story, version, string(transport)) })
 				}

@@ -216,7 +216,7 @@ func (x *exchange) replace(c *client) {
 	c.pending = nil
 	now := x.server.clock.Now()
 	r := &reply{Successful: true}
-	if now.Sub(c.replaced) < calm {
+	if now.Sub(c.replaced) < calm && (x.sock == nil || p.sock != x.sock) {
 		r.Advice = x.server.adviceTo("retry", 2*calm)
 	}
 	c.replaced = now

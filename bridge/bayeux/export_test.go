@@ -1,5 +1,48 @@
 package bayeux
 
+import (
+	"context"
+	"net"
+	"time"
+	"unique"
+)
+
+// Poll handles a body as long-polling does. The answer, now or later, is written
+// to conn, which goes to serve afterwards; waits tells that it comes later.
+func (s *Server) Poll(ctx context.Context, body string, conn net.Conn, serve func(net.Conn) error) (answer []byte, waits bool) {
+	messages, err := decodeEnvelope([]byte(body), &s.limits)
+	if err != nil {
+		return []byte(err.Error()), false
+	}
+	x := &exchange{server: s, request: Request{Transport: LongPolling}, park: func() *line {
+		return &line{server: s, head: unique.Make(""), serve: serve}
+	}}
+	x.run(ctx, messages)
+	if x.line != nil {
+		x.line.arrive(conn)
+		return nil, true
+	}
+	return join(x.out), false
+}
+
+// DecodeEnvelope decodes a body and encodes an answer to each of its messages.
+func DecodeEnvelope(data []byte) ([]byte, error) {
+	limits := DefaultLimits()
+	messages, err := decodeEnvelope(data, &limits)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([][]byte, len(messages))
+	for i := range messages {
+		m := &messages[i]
+		m.subscriptions(10)
+		m.acked()
+		m.hold(time.Second)
+		answers[i] = (&reply{Successful: true, Subscription: m.subscription}).to(m)
+	}
+	return join(answers), nil
+}
+
 // Forget has the server forget a client as a new process would, and returns
 // whether there was one.
 func (s *Server) Forget(id ClientID) bool {

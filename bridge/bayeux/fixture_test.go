@@ -53,7 +53,7 @@ type goodbye struct {
 func newHouse(t testing.TB, changes ...func(*bayeux.Config)) *house {
 	t.Helper()
 	h := &house{log: &testenv.Buffer{}, gone: make(chan goodbye, 10_000)}
-	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := h.logger()
 	cfg := bayeux.Config{
 		Clock: time.Now, Log: log,
 		AllowOrigin: func(origin string) bool { return origin == shop },
@@ -106,6 +106,10 @@ func newHouse(t testing.TB, changes ...func(*bayeux.Config)) *house {
 		}
 	})
 	return h
+}
+
+func (h *house) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // services are the channels of the tests: an echo, a refusal, and a session that
@@ -261,7 +265,7 @@ func (h *house) poll(t testing.TB, id, number string) <-chan messages {
 func (h *house) pollWith(t testing.TB, body string) <-chan messages {
 	t.Helper()
 	answer := make(chan messages, 1)
-	before := h.Stats().Parked
+	before := h.Stats().Polls
 	go func() {
 		status, _, text := h.post(t, "/connect", body)
 		if status != http.StatusOK {
@@ -269,7 +273,7 @@ func (h *house) pollWith(t testing.TB, body string) <-chan messages {
 		}
 		answer <- decode(t, text)
 	}()
-	eventually(t, "the connect waits", func() bool { return h.Stats().Parked > before || len(answer) > 0 })
+	eventually(t, "the connect waits", func() bool { return h.Stats().Polls > before || len(answer) > 0 })
 	return answer
 }
 

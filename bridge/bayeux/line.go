@@ -78,16 +78,30 @@ func (l *line) arrive(hijacked net.Conn) {
 	}
 	l.server.addLine(l)
 	l.mu.Lock()
-	l.conn, l.state = conn, lineParked
+	l.conn = conn
 	job := l.job
 	l.job = nil
-	if job != nil {
-		l.state = lineWriting
+	if job == nil {
+		l.become(lineParked)
+	} else {
+		l.become(lineWriting)
 	}
 	l.mu.Unlock()
 	if job != nil {
 		job()
 	}
+}
+
+// become changes the state; mu is held.
+func (l *line) become(state lineState) {
+	if l.state == lineParked {
+		l.server.counters.parked.Add(-1)
+	}
+	if state == lineParked {
+		l.server.counters.parked.Add(1)
+		l.server.counters.polls.Add(1)
+	}
+	l.state = state
 }
 
 // hasMore tells whether there is something to be read in the buffer of a hijacked
@@ -109,7 +123,7 @@ func (l *line) answer(build func() [][]byte, failed func()) {
 	case lineComing:
 		l.job = job
 	case lineParked:
-		l.state = lineWriting
+		l.become(lineWriting)
 		go job() // Shutdown waits for the line
 	default: // the client has gone, and nothing was taken for it yet
 	}
@@ -187,7 +201,7 @@ func (l *line) rest() bool {
 		l.mu.Unlock()
 		return false
 	}
-	l.state = lineResting
+	l.become(lineResting)
 	l.mu.Unlock()
 	more := waitReadable(l.conn)
 	l.mu.Lock()
@@ -195,7 +209,7 @@ func (l *line) rest() bool {
 	if !more || l.state != lineResting || l.conn.SetReadDeadline(time.Time{}) != nil {
 		return false
 	}
-	l.state = lineGone // not ours any more
+	l.become(lineGone) // not ours any more
 	return true
 }
 
@@ -213,7 +227,7 @@ func (l *line) hurry() {
 func (l *line) cut() {
 	l.mu.Lock()
 	if l.conn != nil && l.state != lineGone {
-		l.state = lineGone
+		l.become(lineGone)
 		_ = l.conn.Close() // nothing is left to be done about a failure
 	}
 	l.mu.Unlock()
@@ -225,7 +239,7 @@ func (l *line) look() {
 	l.mu.Lock()
 	left := l.state == lineParked && peerGone(l.conn)
 	if left {
-		l.state = lineGone
+		l.become(lineGone)
 		_ = l.conn.Close() // it is of no use any longer
 	}
 	l.mu.Unlock()

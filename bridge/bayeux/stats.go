@@ -6,12 +6,14 @@ import "sync/atomic"
 // something has happened since the start.
 type Stats struct {
 	Clients int // now
-	Parked  int // long polls that wait now, and connections that rest after one
+	Parked  int // long polls that wait now
+	Resting int // connections between two long polls now
 	Sockets int // WebSockets open now
 
 	Handshakes uint64 // clients let in
 	Refused    uint64 // clients refused
 	Unknown    uint64 // messages with a client id that is none
+	Polls      uint64 // connects of long-polling that had to wait
 	Calls      uint64 // messages on service channels with an answer
 	Published  uint64 // messages of clients on broadcast channels
 	Delivered  uint64 // events put in a client's queue
@@ -25,8 +27,9 @@ type Stats struct {
 }
 
 type counters struct {
-	handshakes, refused, unknown, calls, published, delivered, restored, panics atomic.Uint64
-	disconnected, connectionLost, overflowed, dismissed                         atomic.Uint64
+	parked                                                                             atomic.Int64
+	handshakes, refused, unknown, polls, calls, published, delivered, restored, panics atomic.Uint64
+	disconnected, connectionLost, overflowed, dismissed                                atomic.Uint64
 }
 
 func (n *counters) gone(reason Reason) {
@@ -45,11 +48,12 @@ func (n *counters) gone(reason Reason) {
 // Stats returns what the server has come to.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
-	stats := Stats{Clients: len(s.clients), Parked: len(s.lines), Sockets: len(s.sockets)}
+	stats := Stats{Clients: len(s.clients), Sockets: len(s.sockets), Parked: int(s.counters.parked.Load())}
+	stats.Resting = max(0, len(s.lines)-stats.Parked)
 	s.mu.Unlock()
 	n := &s.counters
 	stats.Handshakes, stats.Refused, stats.Unknown = n.handshakes.Load(), n.refused.Load(), n.unknown.Load()
-	stats.Calls, stats.Published, stats.Delivered = n.calls.Load(), n.published.Load(), n.delivered.Load()
+	stats.Polls, stats.Calls, stats.Published, stats.Delivered = n.polls.Load(), n.calls.Load(), n.published.Load(), n.delivered.Load()
 	stats.Restored, stats.Panics = n.restored.Load(), n.panics.Load()
 	stats.Disconnected, stats.ConnectionLost = n.disconnected.Load(), n.connectionLost.Load()
 	stats.Overflowed, stats.Dismissed = n.overflowed.Load(), n.dismissed.Load()
