@@ -168,7 +168,7 @@ type Deployment struct {
 	AllowDraw            bool              `yaml:"allowDraw,omitempty" doc:"A viewer may ask to draw."`
 	ControlMode          string            `yaml:"controlMode,omitempty" doc:"full (also when empty), or fieldsOnly: a viewer in control clicks fields and what controlSelectors name, nothing else."`
 	ControlSelectors     []string          `yaml:"controlSelectors,omitempty" doc:"CSS selectors of what can be clicked with fieldsOnly besides fields."`
-	AssetOrigins         []string          `yaml:"assetOrigins,omitempty" doc:"Origins from where viewers' browsers may load the page's pictures, fonts and styles."`
+	AssetOrigins         []string          `yaml:"assetOrigins,omitempty" doc:"Origins from where viewers' browsers may load the page's pictures and fonts."`
 	ConsentVersion       string            `yaml:"consentVersion,omitempty" doc:"Names the wording of consentTexts in the record of what was agreed to; required with them."`
 	ConsentTexts         map[string]string `yaml:"consentTexts,omitempty" doc:"By language, what a customer reads before sharing. In other languages a built-in text is shown."`
 	DefaultFor           []string          `yaml:"defaultFor,omitempty" doc:"customer, agent: used by sessions created without a deployment in which such a one shares. One deployment of an organisation for each."`

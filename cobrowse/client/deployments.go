@@ -23,7 +23,7 @@ type NewDeployment struct {
 	BlockSelectors     []string         `json:"blockSelectors,omitzero"`     // shown as empty boxes
 	NeverShowSelectors []string         `json:"neverShowSelectors,omitzero"` // fields that are hidden whatever the page says
 	PauseCriteria      []PauseCriterion `json:"pauseCriteria,omitzero"`
-	AssetOrigins       []string         `json:"assetOrigins,omitzero"` // from where viewers' browsers may load pictures, fonts and styles
+	AssetOrigins       []string         `json:"assetOrigins,omitzero"` // from where viewers' browsers may load pictures and fonts
 
 	// What viewers may do, or ask for.
 	AllowAgentControl    bool     `json:"allowAgentControl"`
