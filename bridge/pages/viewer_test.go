@@ -28,6 +28,7 @@ func TestViewer(t *testing.T) {
 		"pointers, drawings, navigation":    storyOfPointers,
 		"looking around":                    storyOfLookingAround,
 		"pauses and absences":               storyOfPauses,
+		"news while the viewer is away":     storyOfAnAbsentViewer,
 		"a picture that breaks":             storyOfABrokenPicture,
 		"a page of quirks":                  storyOfQuirks,
 		"images come from named sites only": storyOfAssetOrigins,
@@ -414,6 +415,46 @@ func storyOfPauses(t *testing.T, b *chrome) {
 	agent.screen("reconnecting")
 	agent.wait(headline + ` === "The connection to Kim Customer is interrupted" && ` + isShown)
 	agent.quiet(g.base)
+}
+
+// What the sharer told before the viewer lost its connection need not be true any more.
+func storyOfAnAbsentViewer(t *testing.T, b *chrome) {
+	network := newProxy(t)
+	direct := ""
+	h := newHouse(t, func(c *config.Config) {
+		c.BaseURL = network.base()
+		network.lead(c.Listen)
+		direct = "http://" + c.Listen
+	})
+	h.site(t, nil)
+	s := h.start(t, everybody)
+	agent := b.person(t).open(h.joinURL(t, s, annPID), look{})
+	agent.screen("waiting")
+	h.base = direct
+	customer := h.share(t, s)
+	site := b.record(t, shop, look{width: 1180, height: 760})
+	customer.full(site.first())
+	agent.wait(isShown)
+	card := site.id("#card")
+	customer.send(map[string]any{"t": "focus", "e": 1, "id": card, "masked": true})
+	customer.send(map[string]any{"t": "vis", "hidden": true})
+	agent.wait(headline + ` === "Kim Customer is looking at another tab or window" && !document.getElementById("aside").hidden`)
+	network.breakdown(true)
+	agent.screen("reconnecting")
+	customer.send(map[string]any{"t": "focus", "e": 1, "id": card, "masked": false})
+	customer.send(map[string]any{"t": "vis", "hidden": false})
+	network.breakdown(false)
+	agent.screen("live")
+	agent.wait(`document.getElementById("veil").hidden`)
+	agent.wait(`document.getElementById("aside").hidden && document.querySelector("#marks .private").hidden`)
+	// What still holds is told again.
+	customer.send(map[string]any{"t": "focus", "e": 1, "id": card, "masked": true})
+	agent.wait(`!document.getElementById("aside").hidden`)
+	network.breakdown(true)
+	agent.screen("reconnecting")
+	network.breakdown(false)
+	agent.screen("live")
+	agent.wait(`!document.getElementById("aside").hidden && !document.querySelector("#marks .private").hidden`)
 }
 
 // What the replayer throws at is shown as such, and mended by the next full frame.

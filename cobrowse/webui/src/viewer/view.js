@@ -107,6 +107,10 @@ export function makeView(send, shown) {
 			me = frame.participant;
 			role = frame.role;
 			trouble = '';
+			// What still holds is told anew.
+			sharerHidden = false;
+			pointers.private(0);
+			write('aside', '');
 			replay.forget();
 			grants.welcome(Array.isArray(frame.may) ? frame.may : [], me);
 			if (document.hidden) send({ t: 'vis', hidden: true });
