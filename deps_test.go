@@ -68,6 +68,7 @@ var house = map[string][]string{
 	"bridge/api":               {"cobrowse", "conversations", "oauth", "bridge/limit", "bridge/web", "docs", fiber, jsonschema, prometheus, yaml},
 	"bridge/stream":            {"cobrowse", "cobrowse/relay", "bridge/web", fiber, websocket},
 	"bridge/pages":             {"cobrowse", "cobrowse/webui", "bridge/web", "docs", fiber},
+	"bridge/bayeux":            {"bridge/web", fiber, websocket},
 	"bridge/legacy":            {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber},
 	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", bbolt},
 	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", goCmp},

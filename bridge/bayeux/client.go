@@ -1,6 +1,7 @@
 package bayeux
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -133,7 +134,7 @@ func (c *client) putBack(events [][]byte) {
 		return
 	}
 	c.server.counters.restored.Add(uint64(len(events)))
-	c.queue = append(events[:len(events):len(events)], c.queue...)
+	c.queue = append(slices.Clip(events), c.queue...)
 	c.events += len(events)
 	for _, e := range events {
 		c.queued += len(e)
@@ -183,7 +184,7 @@ func (c *client) release(advice *wireAdvice) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		events = c.ready()
-		return append(events[:len(events):len(events)], c.connected(p.id, advice))
+		return append(slices.Clip(events), c.connected(p.id, advice))
 	}, func() { c.restore(events) })
 }
 
@@ -200,10 +201,10 @@ func (c *client) ready() [][]byte {
 func (c *client) conclude(p *pending, events [][]byte, r *reply) {
 	r.ID, r.Channel = p.id, metaConnect
 	if p.sock != nil {
-		p.sock.put(nil, append(events[:len(events):len(events)], r.encode()))
+		p.sock.put(nil, append(slices.Clip(events), r.encode()))
 		return
 	}
-	p.sink.answer(func() [][]byte { return append(events[:len(events):len(events)], r.encode()) }, func() {})
+	p.sink.answer(func() [][]byte { return append(slices.Clip(events), r.encode()) }, func() {})
 }
 
 // sendAway answers the connect that waits with the advice to come back as a new

@@ -23,7 +23,7 @@ func from(origin string) func(*http.Request) {
 
 func TestOrigins(t *testing.T) {
 	t.Parallel()
-	any := newHouse(t)
+	listed := newHouse(t)
 	own := newHouse(t, func(cfg *bayeux.Config) { cfg.AllowOrigin = nil })
 	host := strings.TrimSuffix(strings.TrimPrefix(own.base, "http://"), "/cometd")
 	for _, tt := range []struct {
@@ -32,11 +32,11 @@ func TestOrigins(t *testing.T) {
 		origin string
 		want   int
 	}{
-		{"on the list", any, shop, http.StatusOK},
-		{"no browser", any, "", http.StatusOK},
-		{"not on the list", any, "https://shop.example.evil.example", http.StatusForbidden},
-		{"another scheme", any, "http://shop.example", http.StatusForbidden},
-		{"of a sandbox", any, "null", http.StatusForbidden},
+		{"on the list", listed, shop, http.StatusOK},
+		{"no browser", listed, "", http.StatusOK},
+		{"not on the list", listed, "https://shop.example.evil.example", http.StatusForbidden},
+		{"another scheme", listed, "http://shop.example", http.StatusForbidden},
+		{"of a sandbox", listed, "null", http.StatusForbidden},
 		{"without a list, our own host", own, "http://" + host, http.StatusOK},
 		{"without a list, another", own, shop, http.StatusForbidden},
 		{"without a list, of a sandbox", own, "null", http.StatusForbidden},
@@ -68,12 +68,12 @@ func TestOrigins(t *testing.T) {
 			if tt.origin != "" {
 				h.Set("Origin", tt.origin)
 			}
-			conn, answer, err := websocket.DefaultDialer.DialContext(t.Context(), strings.Replace(tt.h.base, "http", "ws", 1), h)
-			if (err == nil) != (tt.want == http.StatusOK) || err != nil && answer.StatusCode != tt.want {
-				t.Errorf("WebSocket: %v %v, want %d", err, answer, tt.want)
+			want101 := tt.want
+			if want101 == http.StatusOK {
+				want101 = http.StatusSwitchingProtocols
 			}
-			if err == nil {
-				_ = conn.Close()
+			if _, status := tt.h.upgrade(t, h); status != want101 {
+				t.Errorf("WebSocket: %d, want %d", status, want101)
 			}
 		})
 	}
@@ -169,20 +169,10 @@ func TestCallbackPolling(t *testing.T) {
 // WebSockets that are refused, or that break a rule.
 func TestWebSocketRules(t *testing.T) {
 	t.Parallel()
-	dial := func(h *house) (*websocket.Conn, int) {
-		conn, answer, err := websocket.DefaultDialer.DialContext(t.Context(), strings.Replace(h.base, "http", "ws", 1), nil)
-		if err != nil && answer == nil {
-			t.Fatal(err)
-		}
-		if conn != nil {
-			t.Cleanup(func() { _ = conn.Close() })
-		}
-		return conn, answer.StatusCode
-	}
 	t.Run("switched off", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, func(cfg *bayeux.Config) { cfg.Transports = []bayeux.Transport{bayeux.LongPolling} })
-		if _, status := dial(h); status != http.StatusBadRequest {
+		if _, status := h.upgrade(t, nil); status != http.StatusBadRequest {
 			t.Errorf("upgrade: %d", status)
 		}
 	})
@@ -195,12 +185,12 @@ func TestWebSocketRules(t *testing.T) {
 			h := newHouse(t, change)
 			first := h.dial(t)
 			first.enter(t)
-			if _, status := dial(h); status != http.StatusServiceUnavailable {
+			if _, status := h.upgrade(t, nil); status != http.StatusServiceUnavailable {
 				t.Errorf("upgrade: %d", status)
 			}
 			_ = first.Close()
 			eventually(t, "the place is free", func() bool { return h.Stats().Sockets == 0 })
-			if _, status := dial(h); status != http.StatusSwitchingProtocols {
+			if _, status := h.upgrade(t, nil); status != http.StatusSwitchingProtocols {
 				t.Errorf("upgrade afterwards: %d", status)
 			}
 		})

@@ -12,7 +12,7 @@
 //
 // The application below must be one of bridge/web: a waiting long-polling request
 // is taken out of the HTTP server and costs neither a goroutine nor a buffer
-// (docs/adr/0016-bayeux.md), which needs KeepHijackedConns.
+// (docs/adr/0017-bayeux.md), which needs KeepHijackedConns.
 //
 // Everything here may be called concurrently. Functions given by the application
 // are called without a lock held and may call the Server.

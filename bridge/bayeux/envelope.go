@@ -99,15 +99,15 @@ func (m *message) decode(data json.RawMessage) error {
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' || json.Unmarshal(data, &w) != nil {
 		return errEnvelope()
 	}
-	if isScalar(w.ID) && len(w.ID) <= maxID {
+	if isScalar(w.ID) && len(w.ID) <= maxText {
 		m.id = w.ID
 	}
-	m.channel = textOf(w.Channel, maxChannel)
-	m.clientID = ClientID(textOf(w.ClientID, maxID))
+	m.channel = textOf(w.Channel)
+	m.clientID = ClientID(textOf(w.ClientID))
 	if given(w.Data) {
 		m.data = w.Data
 	}
-	m.minimumVersion = textOf(w.MinimumVersion, maxID)
+	m.minimumVersion = textOf(w.MinimumVersion)
 	if json.Unmarshal(orNull(w.Connections), &m.connections) != nil {
 		m.connections = nil
 	}
@@ -145,9 +145,9 @@ func orNull(v json.RawMessage) []byte {
 }
 
 // textOf returns the string in v, "" for anything else and for a longer one.
-func textOf(v json.RawMessage, limit int) string {
+func textOf(v json.RawMessage) string {
 	var text string
-	if len(v) == 0 || v[0] != '"' || len(v) > 6*limit+2 || json.Unmarshal(v, &text) != nil || len(text) > limit {
+	if len(v) == 0 || v[0] != '"' || len(v) > 6*maxText+2 || json.Unmarshal(v, &text) != nil || len(text) > maxText {
 		return ""
 	}
 	return text
@@ -156,7 +156,7 @@ func textOf(v json.RawMessage, limit int) string {
 // subscriptions returns the channels that a subscription names: a string, or an
 // array of them. ok is false for anything else.
 func (m *message) subscriptions(limit int) (channels []string, ok bool) {
-	if one := textOf(m.subscription, maxChannel); one != "" {
+	if one := textOf(m.subscription); one != "" {
 		return []string{one}, true
 	}
 	if json.Unmarshal(orNull(m.subscription), &channels) != nil || len(channels) == 0 || len(channels) > limit {
@@ -186,7 +186,7 @@ func (m *message) hold(longest time.Duration) time.Duration {
 // digits and some marks, each after a slash
 // (https://docs.cometd.org/current9/reference/#_bayeux_channels).
 func isChannel(name string) bool {
-	if len(name) < 2 || len(name) > maxChannel || name[0] != '/' {
+	if len(name) < 2 || len(name) > maxText || name[0] != '/' {
 		return false
 	}
 	for segment := range strings.SplitSeq(name[1:], "/") {
@@ -204,7 +204,7 @@ const channelAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 func isPattern(name string) bool {
 	for _, glob := range []string{"/**", "/*"} {
 		if parent, ok := strings.CutSuffix(name, glob); ok {
-			return len(name) <= maxChannel && (parent == "" || isChannel(parent))
+			return len(name) <= maxText && (parent == "" || isChannel(parent))
 		}
 	}
 	return isChannel(name)

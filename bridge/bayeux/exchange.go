@@ -33,10 +33,10 @@ func (x *exchange) run(ctx context.Context, messages []message) {
 }
 
 func (x *exchange) handle(ctx context.Context, m *message) {
-	switch {
-	case m.channel == metaHandshake:
+	switch m.channel {
+	case metaHandshake:
 		x.handshake(ctx, m)
-	case m.channel == "":
+	case "":
 		x.fail(m, errBad("A message needs a channel"))
 	default:
 		c := x.server.client(m.clientID)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -21,8 +22,6 @@ import (
 	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/bridge/web"
 )
-
-func TestMain(m *testing.M) { testenv.VerifyNoLeaks(m) }
 
 const (
 	shop = "https://shop.example"
@@ -340,13 +339,27 @@ func (h *house) dial(t testing.TB, change ...func(http.Header)) *wire {
 	for _, c := range change {
 		c(head)
 	}
-	conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), strings.Replace(h.base, "http", "ws", 1), head)
-	if err != nil {
+	w, status := h.upgrade(t, head)
+	if w == nil {
+		t.Fatalf("dial: %d", status)
+	}
+	return w
+}
+
+// upgrade asks for a WebSocket; it is nil where the status is not 101.
+func (h *house) upgrade(t testing.TB, head http.Header) (*wire, int) {
+	t.Helper()
+	conn, answer, err := websocket.DefaultDialer.DialContext(t.Context(), strings.Replace(h.base, "http", "ws", 1), head)
+	if answer == nil {
 		t.Fatalf("dial: %v", err)
+	}
+	_ = answer.Body.Close()
+	if err != nil {
+		return nil, answer.StatusCode
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	return &wire{conn}
+	return &wire{conn}, answer.StatusCode
 }
 
 func (w *wire) send(t testing.TB, text string) {
@@ -382,7 +395,7 @@ func (w *wire) closed(t testing.TB) int {
 	t.Helper()
 	for {
 		_, _, err := w.ReadMessage()
-		if e, ok := err.(*websocket.CloseError); ok {
+		if e, ok := errors.AsType[*websocket.CloseError](err); ok {
 			return e.Code
 		}
 		if err != nil {

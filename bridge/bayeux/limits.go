@@ -41,7 +41,7 @@ func DefaultLimits() Limits {
 		Messages: 256,
 		// At the pace of a co-browse session this is more than it ever has.
 		QueueEvents: 1000, QueueBytes: 1 << 20,
-		// 20000 idle ones cost about 60 MB (docs/adr/0016-bayeux.md).
+		// 20000 that wait cost about 45 MB (docs/adr/0017-bayeux.md).
 		Clients: 20_000,
 		// A contact centre is behind one address.
 		ClientsPerNetwork: 2000,
@@ -97,8 +97,7 @@ func fill[T cmp.Ordered](field *T, value T) {
 // Bounds that are no settings.
 const (
 	maxDepth    = 64  // levels of JSON in one body or frame
-	maxID       = 128 // bytes of a message's id; clients count from 1
-	maxChannel  = 128 // bytes of a channel's name
+	maxText     = 128 // bytes of an id, and of a channel's name
 	maxCallback = 64  // characters of the name of a callback
 	// calm is the least time between two connects that replace each other. Two tabs
 	// with one client id would otherwise push each other away as fast as they can.

@@ -55,17 +55,19 @@ func (r *raw) write(t testing.TB, text string) {
 	}
 }
 
-func (r *raw) answer(t testing.TB) (*http.Response, messages) {
+// answer reads the answer; last tells whether the connection ends with it.
+func (r *raw) answer(t testing.TB) (head http.Header, last bool, got messages) {
 	t.Helper()
 	answer, err := http.ReadResponse(r.in, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer, decode(t, body)
+	return answer.Header, answer.Close, decode(t, body)
 }
 
 // A connection goes to and fro between the HTTP server and the lines, and the
@@ -80,13 +82,13 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 		r.write(t, request("1.1", "Origin: "+shop+"\r\nININ-Correlation-Id: abc\r\n", connectBody(id, "3")))
 		eventually(t, "it waits", func() bool { return h.Stats().Parked == 1 })
 		h.count(t, id, n)
-		answer, got := r.answer(t)
+		head, _, got := r.answer(t)
 		same(t, "connect", []string{fmt.Sprintf("/service/test/count event %d", n), "/meta/connect 3 ok"}, got)
-		heads = append(heads, answer.Header)
+		heads = append(heads, head)
 		r.write(t, request("1.1", "Origin: "+shop+"\r\nININ-Correlation-Id: abc\r\n", `{"id":"4","channel":"/service/test/echo","clientId":"`+id+`","data":1}`))
-		answer, got = r.answer(t)
+		head, _, got = r.answer(t)
 		same(t, "call", []string{"/service/test/echo 4 ok", "/service/test/echo 4 event 1"}, got)
-		heads = append(heads, answer.Header)
+		heads = append(heads, head)
 	}
 	for _, head := range heads {
 		head.Del("Content-Length")
@@ -126,9 +128,9 @@ func TestConnectionEnds(t *testing.T) {
 			r.write(t, text(id))
 			eventually(t, "it waits", func() bool { return h.Stats().Parked == 1 })
 			h.count(t, id, 1)
-			answer, got := r.answer(t)
+			_, last, got := r.answer(t)
 			same(t, "connect", []string{"/service/test/count event 1", "/meta/connect 3 ok"}, got)
-			if !answer.Close {
+			if !last {
 				t.Error("the answer does not say that the connection ends")
 			}
 			if _, err := r.in.ReadByte(); !errors.Is(err, io.EOF) {
@@ -260,9 +262,13 @@ func TestTimes(t *testing.T) {
 		}
 		got, err := http.ReadResponse(bufio.NewReader(theirs), nil)
 		if err != nil || time.Since(begin) != 30*time.Second {
-			t.Errorf("answer after %s (%v), want 30s", time.Since(begin), err)
+			t.Fatalf("answer after %s (%v), want 30s", time.Since(begin), err)
 		}
-		body, _ := io.ReadAll(got.Body)
+		defer func() { _ = got.Body.Close() }()
+		body, err := io.ReadAll(got.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
 		same(t, "connect", []string{"/meta/connect 2 ok"}, decode(t, body))
 		<-back
 		if got := <-lost; got != 45*time.Second {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -226,9 +227,7 @@ func TestHandshake(t *testing.T) {
 			if id, _ := got["clientId"].(string); len(id) >= 26 {
 				got["clientId"] = "*"
 			}
-			for name, value := range map[string]any{"id": "1", "channel": "/meta/handshake", "version": "1.0", "minimumVersion": "1.0"} {
-				tt.want[name] = value
-			}
+			maps.Copy(tt.want, map[string]any{"id": "1", "channel": "/meta/handshake", "version": "1.0", "minimumVersion": "1.0"})
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("handshake (-want +got):\n%s", diff)
 			}
