@@ -75,7 +75,7 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 		el.append(...children);
 		return el;
 	};
-	const host = h('div', { className: 'rr-block', lang: text('lang') });
+	const host = h('div', { className: 'rr-block', lang: text('lang'), popover: 'manual' });
 	host.setAttribute('data-cb-block', '');
 	const fixed = { all: 'initial', display: 'block', position: 'fixed', top: 0, left: 0, width: 0, height: 0, 'z-index': 2147483647 };
 	for (const name in fixed) host.style.setProperty(name, fixed[name], 'important');
@@ -186,8 +186,8 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 			return;
 		}
 		// Nothing that the customer is just typing may press a button: the headline has the focus.
-		const head = h('h2', { tabIndex: -1, autofocus: true, id: 'h' }, d.head);
-		dialog.setAttribute('aria-labelledby', 'h');
+		const head = h('h2', { tabIndex: -1 }, d.head);
+		dialog.ariaLabel = d.head;
 		dialog.oncancel = quiet((event) => {
 			event.preventDefault();
 			d.no[1]();
@@ -202,11 +202,19 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 		head.focus();
 	};
 
+	/** While the page has a modal dialog, nothing outside of it can be clicked on, the way out included. */
+	const home = () => [...document.querySelectorAll(':is(dialog:modal)')].pop() || document.documentElement;
+
 	/** @param {View} next */
 	const show = (next) => {
 		view = next;
-		const there = host.isConnected;
-		if (!there) (document.documentElement || document).append(host);
+		const to = home();
+		const there = host.parentNode === to || dialog.open && host.isConnected;
+		if (!there) {
+			to.append(host);
+			// Above all, wherever the page's dialog has moved itself to.
+			host.showPopover?.();
+		}
 		start.hidden = !view.start;
 		frame.hidden = !view.frame;
 		// A page that takes the host away takes the dialog out of the top layer, too.
@@ -217,9 +225,7 @@ export function makeWidget({ text, corner, small, onStart, onMove }) {
 
 	return {
 		layer, show,
-		/** Comes back to a page that has thrown everything away. */
-		keep() {
-			if (!host.isConnected) show(view);
-		},
+		/** Comes back to a page that has thrown everything away, and goes along with its dialogs. */
+		keep: () => show(view),
 	};
 }
