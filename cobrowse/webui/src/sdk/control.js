@@ -162,6 +162,10 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 			if (fire('MouseEvent', 'mousedown') && !typing()) closest(el, focusable)?.focus({ preventScroll: true });
 			fire('PointerEvent', 'pointerup');
 			fire('MouseEvent', 'mouseup');
+			const option = closest(el, 'option');
+			const list = option && closest(option, 'select');
+			// A list that stands open; one that is closed is chosen from beside it.
+			if (list?.multiple || list?.size > 1) mark(list, option);
 			if (el.click) el.click();
 			else fire('MouseEvent', 'click');
 			// The second click of two: the first came as a frame of its own.
@@ -257,13 +261,21 @@ export function makeControl({ epoch, getNode, policy, rules, granted }) {
 		pick(el, index);
 	};
 
+	const chosen = (el) => {
+		for (const name of ['input', 'change']) el.dispatchEvent(new el.ownerDocument.defaultView.Event(name, { bubbles: true }));
+	};
 	const pick = (el, index) => {
-		const view = el.ownerDocument.defaultView;
-		guarded(view, () => {
+		guarded(el.ownerDocument.defaultView, () => {
 			focus(el);
 			assign(el, 'selectedIndex', index);
-			for (const name of ['input', 'change']) el.dispatchEvent(new view.Event(name, { bubbles: true }));
+			chosen(el);
 		});
+	};
+	/** Selects an option; where there can be several, it takes it back as well. */
+	const mark = (list, option) => {
+		if (list.multiple) assign(option, 'selected', !option.selected);
+		else assign(list, 'selectedIndex', option.index);
+		chosen(list);
 	};
 
 	const set = (el, v, f) => {

@@ -274,6 +274,28 @@ test('set: fields, choices and switches', () => {
 	assert.equal(act(new El('input', { type: 'button' }), 'set', { v: 'x' }), 'error');
 });
 
+test('lists that stand open: options are clicked on', () => {
+	const made = (more) => {
+		const options = ['a', 'b', 'c'].map((label, index) => new El('option', { label, index, held: label }));
+		for (const o of options) Object.defineProperty(Object.getPrototypeOf(o), 'selected', { configurable: true, get() { return Boolean(this.on); }, set(on) { this.on = on; } });
+		options[2].disabled = true;
+		return { options, list: new El('select', { options, ...more }, ...options) };
+	};
+	const many = made({ multiple: true });
+	assert.equal(act(many.options[0], 'click'), 'ok');
+	assert.equal(act(many.options[1], 'click'), 'ok');
+	assert.equal(act(many.options[0], 'click'), 'ok');
+	assert.deepEqual(many.options.map((o) => Boolean(o.on)), [false, true, false]);
+	assert.deepEqual(many.list.heard.filter((type) => /input|change/.test(type)), ['input', 'change', 'input', 'change', 'input', 'change']);
+	assert.equal(act(many.options[2], 'click'), 'readonly');
+	const one = made({ size: 3 });
+	assert.equal(act(one.options[1], 'click'), 'ok');
+	assert.equal(one.list.selectedIndex, 1);
+	const closed = made({ size: 0 });
+	assert.equal(act(closed.options[1], 'click'), 'ok');
+	assert.deepEqual(closed.list.heard.filter((type) => /input|change/.test(type)), [], 'one that is closed has a chooser');
+});
+
 test('the customer who types comes first', () => {
 	mock.timers.enable({ apis: ['Date'], now: 1000 });
 	const el = new El('input');
