@@ -284,7 +284,7 @@ func (c *client) doom(reason Reason) {
 // fire is the end of a connect that waited long enough, or of the client.
 func (c *client) fire(turn uint64) {
 	c.mu.Lock()
-	if c.turn != turn || c.gone {
+	if c.turn != turn || c.gone || c.server.isDraining() {
 		c.mu.Unlock()
 		return
 	}

@@ -25,11 +25,11 @@ type exchange struct {
 
 // run handles the messages.
 func (x *exchange) run(ctx context.Context, messages []message) {
+	defer x.end() // also when a function of the application panics
 	x.alone = len(messages) == 1
 	for i := range messages {
 		x.handle(ctx, &messages[i])
 	}
-	x.end()
 }
 
 func (x *exchange) handle(ctx context.Context, m *message) {
