@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/cobrowse"
@@ -241,6 +242,9 @@ func storyOfRefusals(t *testing.T, b *chrome) {
 	}
 	g.customer.send(map[string]any{"t": "consent", "kind": "control", "ok": false, "to": question["from"], "n": question["n"]})
 	agent.wait(`document.getElementById("state-control").textContent === "Kim Customer has declined"`)
+	agent.ask("control") // at once
+	agent.wait(`document.getElementById("state-control").textContent === "Not now: Kim Customer is being asked, or has just declined"`)
+	g.advance(15 * time.Second)
 	agent.ask("control")
 	second := g.customer.wait("ask", func(f map[string]any) bool { return f["n"] != question["n"] })
 	g.customer.send(map[string]any{"t": "consent", "kind": "control", "ok": true, "to": second["from"], "n": second["n"]})
