@@ -191,7 +191,7 @@ func TestHostilePage(t *testing.T) {
 	customer := h.share(t, s)
 	agent.screen("live")
 	address := agent.eval(`location.href`)
-	customer.send(attrs{"t": "page", "url": beacon.base + "/page", "title": `<img src=x onerror="top.ran=1">`})
+	customer.send(attrs{"t": "page", "url": shopOrigin + "/page", "title": `<img src=x onerror="top.ran=1">`})
 	first, later := hostile(beacon.base)
 	customer.full(first)
 	agent.wait(isShown + ` && ` + picture + `.body.innerText.includes("Hostile")`)

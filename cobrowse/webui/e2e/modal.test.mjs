@@ -24,10 +24,9 @@ test('a dialog of the page is open, and the customer takes control back and stop
 	await type(agent, customer.page.locator('#code'), 'SPRING', ['#code']);
 	await same(customer.page, agent.page);
 	await picture('modal', customer.page, agent.page);
-	await until(async () => {
-		await customer.widget.press('back');
-		return agent.page.locator('li[data-kind=control]').getAttribute('data-state');
-	}, (state) => state !== 'granted', 'the end of control', 3000);
+	await customer.page.locator('#coupon > .rr-block').waitFor({ state: 'attached' });
+	await customer.widget.press('back');
+	await agent.page.locator('li[data-kind=control]:not([data-state=granted])').waitFor();
 	// A question stands above the page's dialog, which stays as it was.
 	await ask(agent, 'draw', customer);
 	assert.equal(await customer.page.evaluate(() => document.querySelector('#coupon')?.matches(':modal')), true);
@@ -39,7 +38,7 @@ test('a dialog of the page is open, and the customer takes control back and stop
 	await reaches(customer, 'live');
 	await customer.page.locator('#open').click();
 	// A page that throws its dialog away.
-	await customer.page.waitForTimeout(1000);
+	await customer.page.locator('#coupon > .rr-block').waitFor({ state: 'attached' });
 	await customer.page.evaluate(() => document.querySelector('#coupon')?.remove());
 	await same(customer.page, agent.page);
 	await customer.widget.press('stop');
