@@ -447,16 +447,13 @@ const control = quiet(async (f) => {
 
 // --- What the customer does -------------------------------------------------
 
-const pause = () => {
+const setPaused = (paused) => {
 	if (!kept) return;
-	save(Object.assign(kept, { paused: true }));
+	save(Object.assign(kept, { paused }));
 	look();
 };
-const resume = () => {
-	if (!kept) return;
-	save(Object.assign(kept, { paused: false }));
-	look();
-};
+const pause = () => setPaused(true);
+const resume = () => setPaused(false);
 const stop = () => {
 	answerConsent?.(false);
 	if (!kept) return;
@@ -523,11 +520,7 @@ listen(window, 'pageshow', (event) => {
 	Object.assign(kept, newest);
 	stream.connect();
 });
-listen(document, 'visibilitychange', () => {
-	if (kept) stream.send({ t: 'vis', hidden: document.hidden });
-	else if (options.deployment) return offer();
-	return undefined;
-});
+listen(document, 'visibilitychange', () => (kept ? stream.send({ t: 'vis', hidden: document.hidden }) : options.deployment && offer()));
 reportPointer(
 	(ptr) => stream.send(ptr), (el) => recorder.getId(el),
 	(el) => !kept || !recorder || !!pausedFor || policy.isPrivate(el),
