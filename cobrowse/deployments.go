@@ -88,6 +88,7 @@ func (s *Service) CreateDeployment(ctx context.Context, d Deployment) (Deploymen
 	if err := s.deployments.PutDeployment(ctx, d); err != nil {
 		return Deployment{}, fmt.Errorf("store deployment: %w", err)
 	}
+	s.forgetDefaults(d.OrgID)
 	return d, nil
 }
 
@@ -106,6 +107,7 @@ func (s *Service) UpdateDeployment(ctx context.Context, d Deployment) (Deploymen
 	if err := s.deployments.PutDeployment(ctx, d); err != nil {
 		return Deployment{}, fmt.Errorf("store deployment: %w", err)
 	}
+	s.forgetDefaults(d.OrgID)
 	return d, nil
 }
 
@@ -134,6 +136,7 @@ func (s *Service) DeleteDeployment(ctx context.Context, org conversations.OrgID,
 	if _, err := s.Deployment(ctx, org, id); err != nil {
 		return err
 	}
+	defer s.forgetDefaults(org)
 	return s.deployments.DeleteDeployment(ctx, id)
 }
 

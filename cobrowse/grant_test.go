@@ -264,3 +264,48 @@ func TestOnlyPagesOfTheSite(t *testing.T) {
 		t.Errorf("pages = %+v", pages)
 	}
 }
+
+func TestAChangedDefaultIsKnownAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	d := h.site(t, func(d *cobrowse.Deployment) { d.DefaultFor = []cobrowse.Role{cobrowse.RoleCustomer} })
+	if got := h.start(t, everybody).Session.DeploymentID; got != d.ID {
+		t.Errorf("deployment %q, want the default %q", got, d.ID)
+	}
+	d.DefaultFor = nil
+	if _, err := h.UpdateDeployment(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.start(t, everybody).Session.DeploymentID; got != "" {
+		t.Errorf("deployment %q, want none after the change", got)
+	}
+}
+
+func TestWhoWasThereWhen(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s, _ := h.shared(t)
+	supervisor, _ := s.Participant(benPID)
+	h.clock.Advance(time.Minute)
+	if err := h.Leave(t.Context(), s.ID, benPID, supervisor.Connection.Number); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.Advance(time.Minute)
+	h.connect(t, s, benPID) // comes back
+	h.connect(t, s, annPID) // reloads: no new stay
+	h.clock.Advance(time.Minute)
+	if _, err := h.End(t.Context(), org, s.ID, cobrowse.EndRequested); err != nil {
+		t.Fatal(err)
+	}
+	at := func(minutes time.Duration) time.Time { return t0.Add(minutes * time.Minute) }
+	for id, want := range map[cobrowse.ParticipantID][]cobrowse.Stay{
+		benPID: {{From: at(0), To: at(1)}, {From: at(2), To: at(3)}}, annPID: {{From: at(0), To: at(3)}},
+	} {
+		if p, _ := h.look(t, s.ID).Participant(id); !slices.Equal(p.Stays, want) {
+			t.Errorf("stays of %s = %v, want %v", id, p.Stays, want)
+		}
+	}
+	if p, _ := s.Participant(benPID); len(p.Stays) != 1 || !p.Stays[0].To.IsZero() {
+		t.Errorf("a session that was read before has changed: %v", p.Stays)
+	}
+}

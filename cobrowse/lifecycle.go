@@ -76,7 +76,7 @@ func (s *Session) end(at time.Time, reason EndReason) {
 	for i := range s.Participants {
 		p := &s.Participants[i]
 		if p.State == ParticipantJoined {
-			p.State, p.LeftAt = ParticipantLeft, at
+			p.leave(at)
 		}
 		if p.Connection.Open {
 			p.Connection.Open, p.Connection.ClosedAt = false, at
@@ -93,9 +93,33 @@ func (s *Session) link(i int, at time.Time, open bool) {
 	if !open {
 		p.Connection.ClosedAt = at
 	}
+	if p.State != ParticipantJoined {
+		p.come(at)
+	}
+}
+
+// maxStays bounds what one participant's coming and going takes in a session; of
+// somebody who comes more often the last stay is the rest.
+const maxStays = 20
+
+// come notes that p is there from now on.
+func (p *Participant) come(at time.Time) {
 	p.State, p.LeftAt = ParticipantJoined, time.Time{}
 	if p.JoinedAt.IsZero() {
 		p.JoinedAt = at
+	}
+	if n := len(p.Stays); n >= maxStays {
+		p.Stays[n-1].To = time.Time{}
+		return
+	}
+	p.Stays = append(p.Stays, Stay{From: at})
+}
+
+// leave notes that p is not there any more.
+func (p *Participant) leave(at time.Time) {
+	p.State, p.LeftAt = ParticipantLeft, at
+	if n := len(p.Stays); n > 0 {
+		p.Stays[n-1].To = at
 	}
 }
 
@@ -114,7 +138,7 @@ func (s *Session) unlink(i int, at time.Time) {
 	p := &s.Participants[i]
 	p.Connection.Open, p.Connection.ClosedAt = false, at
 	if p.Role == RoleSupervisor {
-		p.State, p.LeftAt = ParticipantLeft, at
+		p.leave(at)
 	}
 }
 

@@ -153,7 +153,7 @@ func (s *Service) admit(d *decision, p Participant) error {
 		session.Participants = append(session.Participants, p)
 	} else { // was removed before: comes back with the numbers of its links, so that old links and old tokens stay old
 		p.Invitation = session.Participants[i].Invitation + 1
-		p.Connection, p.JoinedAt = session.Participants[i].Connection, session.Participants[i].JoinedAt
+		p.Connection, p.JoinedAt, p.Stays = session.Participants[i].Connection, session.Participants[i].JoinedAt, session.Participants[i].Stays
 		session.Participants[i] = p
 	}
 	d.event(EventParticipantAdded, i)
@@ -180,7 +180,7 @@ func (s *Service) RemoveParticipant(ctx context.Context, org conversations.OrgID
 		d.Session.revoke(d, "", func(g Grant) bool { return g.To == participant })
 		p.Removed, p.Resume = true, Resume{}
 		if p.State == ParticipantJoined {
-			p.State, p.LeftAt = ParticipantLeft, d.now
+			p.leave(d.now)
 		}
 		if p.Connection.Open {
 			p.Connection.Open, p.Connection.ClosedAt = false, d.now

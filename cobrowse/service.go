@@ -41,13 +41,16 @@ type Service struct {
 	mu       sync.Mutex
 	activity map[SessionID]time.Time
 	actions  map[SessionID][]Action
+	defaults map[conversations.OrgID]defaults
+
+	deploymentChanges int // made through this service
 }
 
 // New returns a Service.
 func New(cfg Config) *Service {
 	return &Service{
 		store: cfg.Store, index: cfg.Index, deployments: cfg.Deployments, directory: cfg.Directory, tokens: cfg.Tokens,
-		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, activity: map[SessionID]time.Time{}, actions: map[SessionID][]Action{},
+		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, activity: map[SessionID]time.Time{}, actions: map[SessionID][]Action{}, defaults: map[conversations.OrgID]defaults{},
 	}
 }
 

@@ -92,12 +92,20 @@ type Participant struct {
 	State      ParticipantState
 	JoinedAt   time.Time // first time; zero before
 	LeftAt     time.Time // zero while invited or joined
+	Stays      []Stay    `json:",omitzero"` // from when to when the participant was there, oldest first
 	Removed    bool      // may not come back unless invited again
 	Invitation uint64    // counts the invitations after the first; a join token is good for its own only
 	// AllowControl lets a supervisor ask for what agents may ask for.
 	AllowControl bool `json:",omitzero"`
 	Connection   Connection
 	Resume       Resume
+}
+
+// Stay is a time for which a participant was in the session. Reloads and repaired
+// connections are part of one.
+type Stay struct {
+	From time.Time
+	To   time.Time // zero while it lasts
 }
 
 // PageVisit is one page of the sharer.
@@ -186,6 +194,9 @@ func (s Session) index(id ParticipantID) int {
 // Clone returns a copy of s that shares no memory with it.
 func (s Session) Clone() Session {
 	s.Participants = slices.Clone(s.Participants)
+	for i := range s.Participants {
+		s.Participants[i].Stays = slices.Clone(s.Participants[i].Stays)
+	}
 	s.Pages = slices.Clone(s.Pages)
 	s.Grants = slices.Clone(s.Grants)
 	s.Actions = slices.Clone(s.Actions)

@@ -122,18 +122,60 @@ func (s *Service) deploymentFor(ctx context.Context, r StartRequest, participant
 		}
 		return r.DeploymentID, err
 	}
-	all, err := s.deployments.Deployments(ctx, r.OrgID)
+	defaults, err := s.defaultDeployments(ctx, r.OrgID)
 	if err != nil {
-		return "", fmt.Errorf("list deployments: %w", err)
+		return "", err
 	}
 	session := Session{Participants: participants}
 	sharer, _ := session.Participant(session.Sharer())
-	for _, d := range all {
-		if slices.Contains(d.DefaultFor, sharer.Role) {
-			return d.ID, nil
+	return defaults[sharer.Role], nil
+}
+
+// defaultsFor is how long the default deployments of an organisation are
+// remembered; what this process changes is known at once.
+const defaultsFor = time.Second
+
+// defaults are the default deployments of one organisation.
+type defaults struct {
+	byRole map[Role]DeploymentID
+	until  time.Time
+}
+
+// defaultDeployments returns the first deployment, by name, that is the default
+// for each role. Each create asks for them, and they hardly ever change.
+func (s *Service) defaultDeployments(ctx context.Context, org conversations.OrgID) (map[Role]DeploymentID, error) {
+	now := s.clock.Now()
+	s.mu.Lock()
+	known, ok := s.defaults[org]
+	changes := s.deploymentChanges
+	s.mu.Unlock()
+	if ok && now.Before(known.until) {
+		return known.byRole, nil
+	}
+	all, err := s.deployments.Deployments(ctx, org)
+	if err != nil {
+		return nil, fmt.Errorf("list deployments: %w", err)
+	}
+	known = defaults{byRole: map[Role]DeploymentID{}, until: now.Add(defaultsFor)}
+	for _, d := range slices.Backward(all) {
+		for _, role := range d.DefaultFor {
+			known.byRole[role] = d.ID
 		}
 	}
-	return "", nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deploymentChanges == changes { // else the list may be older than a change
+		s.defaults[org] = known
+	}
+	return known.byRole, nil
+}
+
+// forgetDefaults is called when a deployment has changed.
+func (s *Service) forgetDefaults(org conversations.OrgID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deploymentChanges++
+	delete(s.defaults, org)
 }
 
 // CheckStart is the first check of Start, which needs nobody to be asked: it fails

@@ -22,6 +22,7 @@ type recordBody struct {
 	sessionBody
 	SessionToken   cobrowse.SessionToken `json:"sessionToken"`
 	Pages          []pageBody            `json:"pages"`
+	Stays          []stayBody            `json:"stays"`
 	Grants         []grantBody           `json:"grants"`
 	Actions        []actionBody          `json:"actions"`
 	ActionsLeftOut int                   `json:"actionsLeftOut,omitempty"`
@@ -33,6 +34,13 @@ type pageBody struct {
 	Title           string   `json:"title,omitempty"`
 	DateEntered     web.Time `json:"dateEntered"`
 	DurationSeconds int64    `json:"durationSeconds"`
+}
+
+// stayBody is a time for which a participant was there.
+type stayBody struct {
+	ParticipantID cobrowse.ParticipantID `json:"participantId"`
+	DateJoined    web.Time               `json:"dateJoined"`
+	DateLeft      web.Time               `json:"dateLeft"`
 }
 
 // grantBody is what the sharer agreed to, and under which words.
@@ -67,7 +75,12 @@ type violationBody struct {
 func newRecordBody(s cobrowse.Session) recordBody {
 	body := recordBody{
 		sessionBody: newSessionBody(s), SessionToken: s.Token, ActionsLeftOut: s.ActionsLeftOut,
-		Pages: make([]pageBody, len(s.Pages)), Grants: make([]grantBody, len(s.Grants)), Actions: make([]actionBody, len(s.Actions)),
+		Pages: make([]pageBody, len(s.Pages)), Grants: make([]grantBody, len(s.Grants)), Actions: make([]actionBody, len(s.Actions)), Stays: []stayBody{},
+	}
+	for _, p := range s.Participants {
+		for _, stay := range p.Stays {
+			body.Stays = append(body.Stays, stayBody{ParticipantID: p.ID, DateJoined: web.Time(stay.From), DateLeft: web.Time(stay.To)})
+		}
 	}
 	for i, g := range s.Grants {
 		body.Grants[i] = grantBody{

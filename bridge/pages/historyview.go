@@ -236,8 +236,19 @@ func (v *historyView) people(s cobrowse.Session, line scale) {
 					person.Stayed = v.T("people.here")
 				}
 			}
-			r.Spoken = span(left.Sub(p.JoinedAt))
-			r.Bars = []bar{line.period(p.JoinedAt, left, "", person.Name+": "+r.Spoken)}
+			stays := p.Stays
+			if len(stays) == 0 { // of a record that was written before there were any
+				stays = []cobrowse.Stay{{From: p.JoinedAt, To: left}}
+			}
+			var there time.Duration
+			for _, stay := range stays {
+				if stay.To.IsZero() {
+					stay.To = left
+				}
+				there += stay.To.Sub(stay.From)
+				r.Bars = append(r.Bars, line.period(stay.From, stay.To, "", person.Name+": "+span(stay.To.Sub(stay.From))))
+			}
+			r.Spoken = span(there)
 		} else {
 			person.Left = moment{}
 		}

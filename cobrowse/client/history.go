@@ -18,11 +18,20 @@ type HistoryRecord struct {
 
 	SessionToken string      `json:"sessionToken"` // nine digits
 	Pages        []PageVisit `json:"pages"`        // what the sharer looked at, oldest first
+	Stays        []Stay      `json:"stays"`        // who was there when, by participant
 	Grants       []Grant     `json:"grants"`       // what the sharer agreed to, oldest first
 	Actions      []Action    `json:"actions"`      // what viewers did with it, oldest first
 	// ActionsLeftOut counts the actions for which the record had no room.
 	ActionsLeftOut int        `json:"actionsLeftOut,omitempty"`
 	Violation      *Violation `json:"violation,omitempty"` // with EndReason maskingViolation
+}
+
+// Stay is a time for which a participant was there. Reloads and repaired
+// connections are part of one.
+type Stay struct {
+	ParticipantID string    `json:"participantId"`
+	DateJoined    time.Time `json:"dateJoined"`
+	DateLeft      time.Time `json:"dateLeft"`
 }
 
 // Grant is a consent of the sharer.
