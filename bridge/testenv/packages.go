@@ -30,7 +30,7 @@ type npmLock struct {
 }
 
 // installed compares the lock with the one that npm keeps of what it installed
-// (https://docs.npmjs.com/cli/v11/configuring-npm/package-lock-json#hidden-lockfiles).
+// (npm's documentation of package-lock.json, "Hidden Lockfiles").
 func installed(dir string) error {
 	var want, got npmLock
 	if err := readLock(filepath.Join(dir, "package-lock.json"), &want); err != nil {
