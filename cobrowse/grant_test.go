@@ -297,7 +297,7 @@ func TestWhoWasThereWhen(t *testing.T) {
 	if _, err := h.End(t.Context(), org, s.ID, cobrowse.EndRequested); err != nil {
 		t.Fatal(err)
 	}
-	at := func(minutes time.Duration) time.Time { return t0.Add(minutes * time.Minute) }
+	at := func(minutes int) time.Time { return t0.Add(time.Duration(minutes) * time.Minute) }
 	for id, want := range map[cobrowse.ParticipantID][]cobrowse.Stay{
 		benPID: {{From: at(0), To: at(1)}, {From: at(2), To: at(3)}}, annPID: {{From: at(0), To: at(3)}},
 	} {
