@@ -21,6 +21,7 @@ type View struct {
 	Width, Height int // CSS pixels; 1280 x 800
 	Dark          bool
 	Language      string // Accept-Language; "en"
+	Hold          string // addresses that never answer, with * as wildcard; empty = none
 	// Hear is called for each event of the page, one at a time. It must not call
 	// the page. It may be nil.
 	Hear func(Event)
@@ -78,6 +79,12 @@ func (p *Person) Open(ctx context.Context, address string, v View) (*Page, error
 		{"Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}},
 	} {
 		if err := page.Call(ctx, c.method, c.params, nil); err != nil {
+			return nil, err
+		}
+	}
+	if v.Hold != "" {
+		// Held, not failed: the page goes on waiting.
+		if err := page.Call(ctx, "Fetch.enable", map[string]any{"patterns": []map[string]any{{"urlPattern": v.Hold}}}, nil); err != nil {
 			return nil, err
 		}
 	}
