@@ -218,8 +218,8 @@ func storyOfAnOldLink(t *testing.T, b *chrome) {
 			h.advance(16 * time.Minute)
 		}
 		// The fragment is read by the script alone, as after a hand-over.
-		late.call("Page.navigate", map[string]any{"url": "about:blank"}, nil)
-		late.call("Page.navigate", map[string]any{"url": h.address(s) + "#token=" + token}, nil)
+		late.call("Page.navigate", map[string]any{"url": "about:blank"})
+		late.call("Page.navigate", map[string]any{"url": h.address(s) + "#token=" + token})
 		late.wait(title + ` === "` + head + `"`)
 	}
 	late.quiet(h.base)
@@ -332,7 +332,7 @@ func storyOfALostConnection(t *testing.T, b *chrome) {
 	supervisor.wait(`document.querySelectorAll("#peers .here").length === 2`)
 
 	offline := func(on bool) {
-		agent.call("Network.emulateNetworkConditions", map[string]any{"offline": on, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}, nil)
+		agent.call("Network.emulateNetworkConditions", map[string]any{"offline": on, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
 	}
 	offline(true)
 	agent.screen("offline")
@@ -356,7 +356,7 @@ func storyOfAPhone(t *testing.T, b *chrome) {
 		t.Errorf("page = %v, want German", got)
 	}
 	for _, width := range []int{360, 480, 820, 1280, 1920} {
-		phone.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": false}, nil)
+		phone.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": false})
 		if got := phone.eval(`document.documentElement.scrollWidth - document.documentElement.clientWidth`); got != 0.0 {
 			t.Errorf("%d pixels wide: the page is %v wider", width, got)
 		}

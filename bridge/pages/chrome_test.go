@@ -84,9 +84,9 @@ func (p *profile) open(address string, l look) *page {
 	return tab
 }
 
-func (p *page) call(method string, params map[string]any, result any) {
+func (p *page) call(method string, params map[string]any) {
 	p.t.Helper()
-	if err := p.Call(p.t.Context(), method, params, result); err != nil {
+	if err := p.Call(p.t.Context(), method, params, nil); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -104,7 +104,7 @@ func (p *page) navigate(address string) {
 func (p *page) reload() {
 	p.t.Helper()
 	p.eval(`window.beforeReload = true`)
-	p.call("Page.reload", nil, nil)
+	p.call("Page.reload", nil)
 	p.wait(`document.readyState === "complete" && !window.beforeReload`)
 }
 

@@ -281,7 +281,7 @@ func (p *page) mouse(kind string, x, y float64, more map[string]any) {
 		event["button"], event["clickCount"] = "left", 1
 	}
 	maps.Copy(event, more)
-	p.call("Input.dispatchMouseEvent", event, nil)
+	p.call("Input.dispatchMouseEvent", event)
 }
 
 // draw drags the mouse along places of the window.

@@ -117,7 +117,7 @@ func storyOfAPicture(t *testing.T, b *chrome) {
 	// What is typed and what changes.
 	g.site.eval(`document.getElementById("city").focus()`)
 	for _, key := range "Bremen" {
-		g.site.call("Input.insertText", map[string]any{"text": string(key)}, nil)
+		g.site.call("Input.insertText", map[string]any{"text": string(key)})
 		g.forward()
 	}
 	agent.wait(picture + `.getElementById("city").value === "Bremen"`)
@@ -176,7 +176,7 @@ func storyOfControl(t *testing.T, b *chrome) {
 	if int(f["id"].(float64)) != g.site.id("#city") || f["e"] != 1.0 || f["name"] != "Ada Agent" {
 		t.Errorf("click = %v, want one on %d", f, g.site.id("#city"))
 	}
-	agent.call("Input.insertText", map[string]any{"text": "Bre"}, nil)
+	agent.call("Input.insertText", map[string]any{"text": "Bre"})
 	f = g.ctl("text", nil)
 	if f["v"] != "Bre" || int(f["id"].(float64)) != g.site.id("#city") {
 		t.Errorf("text = %v", f)
@@ -296,7 +296,7 @@ func storyOfKeysInControl(t *testing.T, b *chrome) {
 	focused("catcher")
 	g.site.eval(`document.getElementById("first").focus()`)
 	g.forward()
-	agent.call("Input.insertText", map[string]any{"text": "ö"}, nil)
+	agent.call("Input.insertText", map[string]any{"text": "ö"})
 	if f := g.ctl("text", nil); f["v"] != "ö" {
 		t.Errorf("text = %v", f)
 	}
@@ -363,7 +363,7 @@ func storyOfPointers(t *testing.T, b *chrome) {
 		g.ctl(k, nil)
 	}
 	agent.eval(`document.getElementById("address").focus()`)
-	agent.call("Input.insertText", map[string]any{"text": "/basket"}, nil)
+	agent.call("Input.insertText", map[string]any{"text": "/basket"})
 	agent.key("Enter", 13)
 	if f := g.ctl("goto", map[string]any{"ok": false, "why": "offsite"}); f["url"] != "/basket" {
 		t.Errorf("goto = %v", f)
