@@ -111,11 +111,12 @@ func drive(ctx context.Context, cfg Config, browser *devtools.Browser, t *tap) (
 	if err := viewer.Wait(ctx, picture+`.split(`+strconv.Quote(cfg.Page.control)+`).length > 2`); err != nil {
 		return 0, fmt.Errorf("see the last change in the viewer: %w", err)
 	}
-	// A viewer who comes late gets everything anew.
-	if _, err := viewer.Eval(ctx, `location.reload()`); err != nil {
+	// A viewer who comes late gets everything anew. The browser reloads when it
+	// pleases: the mark tells the document that is on its way out from the new one.
+	if _, err := viewer.Eval(ctx, `(window.before = true, location.reload())`); err != nil {
 		return 0, err
 	}
-	if err := viewer.Wait(ctx, picture+`.includes(`+strconv.Quote(cfg.Page.control)+`)`); err != nil {
+	if err := viewer.Wait(ctx, `!window.before && `+picture+`.includes(`+strconv.Quote(cfg.Page.control)+`)`); err != nil {
 		return 0, fmt.Errorf("see the page again: %w", err)
 	}
 	shown, err := viewer.Eval(ctx, `[...document.querySelectorAll('iframe')].map((f) => f.contentDocument.documentElement.outerHTML +
