@@ -45,17 +45,7 @@ func (s *Service) StartFromDeployment(ctx context.Context, r DeploymentStart) (S
 			EntityID: string(d.ID), EntityName: EntityDeployment,
 		}
 	}
-	var bad problems
-	if len([]rune(r.CustomerName)) > maxName {
-		bad.add("name", "too.long")
-	}
-	if err := bad.err("The request"); err != nil {
-		return Session{}, JoinToken{}, err
-	}
-	session, err := s.create(ctx, Session{
-		OrgID: d.OrgID, DeploymentID: d.ID, Settings: Settings{AllowRemoteControl: d.Rules.AllowAgentControl, Timeout: s.rules.DefaultTimeout},
-		Participants: []Participant{{ID: ParticipantID(uuid.NewString()), Role: RoleCustomer, Name: r.CustomerName, State: ParticipantInvited}},
-	}, StartRequest{})
+	session, err := s.openOn(ctx, d, r.CustomerName, false)
 	if err != nil {
 		return Session{}, JoinToken{}, err
 	}

@@ -22,6 +22,7 @@ const (
 	DetailAttached      = "cobrowse.session.attached" // the session belongs to another conversation
 	DetailCustomerLate  = "cobrowse.customer.late"    // a customer cannot come later
 	DetailParticipant   = "cobrowse.participant.exists"
+	DetailRoleTaken     = "cobrowse.role.taken" // the session has somebody in this role
 	DetailViewersLimit  = "cobrowse.viewers.limit"
 	DetailOtherTab      = "cobrowse.tab.other" // the sharer is connected in another tab
 	DetailGrantsLimit   = "cobrowse.grants.limit"

@@ -152,7 +152,7 @@ func (s *Service) redeem(ctx context.Context, expected SessionID, raw, tab strin
 			d.Session.link(i, d.now, open)
 			d.Session.LastActivityAt = d.now
 			if p.Role == RoleAgent && s.rules.OneSessionPerAgent {
-				d.Take = append(d.Take, agentClaim(d.Session.OrgID, p.UserID))
+				d.Take = append(d.Take, agentClaims(d.Session.OrgID, *p)...)
 			}
 			d.event(EventParticipantJoined, i)
 			if open {
@@ -161,8 +161,7 @@ func (s *Service) redeem(ctx context.Context, expected SessionID, raw, tab strin
 			return nil
 		})
 		if claimed, ok := errors.AsType[*ClaimedError](err); ok {
-			busy := sessionConflict(claimed.Holder, DetailAgentBusy, "The agent is in another cobrowse session.")
-			if err := s.stillHeld(ctx, claimed, busy); err != nil {
+			if err := s.stillHeld(ctx, claimed, agentBusy(claimed.Holder)); err != nil {
 				return Joined{}, err
 			}
 			continue
@@ -215,17 +214,21 @@ func (s *Service) Disconnected(ctx context.Context, id SessionID, participant Pa
 // Leave is the exit button: the customer's or the agent's ends the session, a
 // supervisor's closes only the own link, and a new join token brings back in.
 func (s *Service) Leave(ctx context.Context, id SessionID, participant ParticipantID, number uint64) error {
-	return s.current(ctx, id, participant, number, func(d *decision, i int) error {
-		if d.Session.Participants[i].Role != RoleSupervisor {
-			d.end(d.now, EndParticipantLeft)
-			return nil
-		}
-		d.Session.unlink(i, d.now)
-		d.Session.Participants[i].Resume = Resume{}
-		d.Session.revoke(d, participant, func(g Grant) bool { return g.To == participant })
-		d.event(EventParticipantLeft, i)
+	return s.current(ctx, id, participant, number, func(d *decision, i int) error { return d.leave(i) })
+}
+
+// leave lets participant i go. Nothing is left without the customer or the agent.
+func (d *decision) leave(i int) error {
+	p := &d.Session.Participants[i]
+	if p.Role == RoleCustomer || p.Role == RoleAgent {
+		d.end(d.now, EndParticipantLeft)
 		return nil
-	})
+	}
+	d.Session.unlink(i, d.now)
+	p.Resume = Resume{}
+	d.Session.revoke(d, p.ID, func(g Grant) bool { return g.To == p.ID })
+	d.event(EventParticipantLeft, i)
+	return nil
 }
 
 // VisitPage notes which page the sharer shows; an empty address means that it

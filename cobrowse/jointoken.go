@@ -38,6 +38,7 @@ type JoinTokens struct {
 	parser   *jwt.Parser
 
 	historyParser *jwt.Parser // of history links
+	userParser    *jwt.Parser // of user tokens
 }
 
 // joinClaims are the claims of a join token.
@@ -61,7 +62,7 @@ func NewJoinTokens(key []byte, issuer string, lifetime time.Duration, clock cobr
 	}
 	return &JoinTokens{
 		key: key, issuer: issuer, lifetime: min(lifetime, joinTokenMaxLife), clock: clock,
-		parser: parser(joinTokenAudience), historyParser: parser(historyTokenAudience),
+		parser: parser(joinTokenAudience), historyParser: parser(historyTokenAudience), userParser: parser(userTokenAudience),
 	}
 }
 

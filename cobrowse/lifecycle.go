@@ -123,21 +123,23 @@ func (p *Participant) leave(at time.Time) {
 	}
 }
 
-// bothSides reports whether the sharer and at least one viewer are connected.
-func (s Session) bothSides() bool {
+// begins reports whether s becomes active: the sharer and at least one viewer are
+// connected. In a session of the old world the agent is enough.
+func (s Session) begins() bool {
 	sharer := s.Sharer()
 	i := s.index(sharer)
-	return i >= 0 && s.Participants[i].Connection.Open && slices.ContainsFunc(s.Participants, func(p Participant) bool {
-		return p.ID != sharer && !p.Removed && p.Connection.Open
+	shown := i >= 0 && s.Participants[i].Connection.Open
+	return slices.ContainsFunc(s.Participants, func(p Participant) bool {
+		return p.ID != sharer && !p.Removed && p.Role != RoleController && p.Connection.Open && (shown || s.Legacy && p.Role == RoleAgent)
 	})
 }
 
-// unlink notes that the valid link of participant i has closed. A supervisor has
-// left with it but may come back; the others are waited for.
+// unlink notes that the valid link of participant i has closed. A supervisor or a
+// controller has left with it but may come back; the others are waited for.
 func (s *Session) unlink(i int, at time.Time) {
 	p := &s.Participants[i]
 	p.Connection.Open, p.Connection.ClosedAt = false, at
-	if p.Role == RoleSupervisor {
+	if p.Role == RoleSupervisor || p.Role == RoleController {
 		p.leave(at)
 	}
 }

@@ -17,7 +17,8 @@ import (
 // CodeConflict if the session has ended.
 func (s *Service) IssueToken(ctx context.Context, org conversations.OrgID, id SessionID, participant ParticipantID) (JoinToken, error) {
 	session, err := s.changeMine(ctx, org, id, func(d *decision) error {
-		if d.Session.index(participant) < 0 {
+		i := d.Session.index(participant)
+		if i < 0 || d.Session.Participants[i].Role == RoleController { // it has nothing to look at
 			return participantNotFound(participant)
 		}
 		if !d.Session.Live() {
@@ -137,7 +138,7 @@ func (s *Service) admit(d *decision, p Participant) error {
 			return sessionConflict(session.ID, DetailParticipant, "The session has this participant.")
 		case p.Role == RoleAgent && other.Role == RoleAgent:
 			return sessionConflict(session.ID, DetailParticipant, "The session has an agent.")
-		case other.ID != session.Sharer():
+		case other.ID != session.Sharer() && other.Role != RoleController:
 			viewers++
 		}
 	}
@@ -186,8 +187,8 @@ func (s *Service) RemoveParticipant(ctx context.Context, org conversations.OrgID
 			p.Connection.Open, p.Connection.ClosedAt = false, d.now
 		}
 		p.Connection.Number++ // whatever link is still there is old from now on
-		if p.Role == RoleAgent {
-			d.Release = append(d.Release, Release{Claim: agentClaim(org, p.UserID)})
+		for _, claim := range agentClaims(org, *p) {
+			d.Release = append(d.Release, Release{Claim: claim})
 		}
 		d.event(EventParticipantRemoved, i)
 		return nil
@@ -229,20 +230,21 @@ func (s *Service) Attach(ctx context.Context, r AttachRequest) (Session, JoinTok
 	if err != nil {
 		return Session{}, JoinToken{}, err
 	}
-	unknown := &cobridge.Error{Code: cobridge.CodeNotFound, Message: "No live session has this session token.", EntityName: EntitySession}
 	id, err := s.store.Holder(ctx, tokenClaim(r.SessionToken))
 	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
-		return Session{}, JoinToken{}, unknown
+		return Session{}, JoinToken{}, digitsUnknown()
 	} else if err != nil {
 		return Session{}, JoinToken{}, fmt.Errorf("look up session token: %w", err)
 	}
 	var session Session
+	var who ParticipantID
 	for range maxAttempts {
-		session, err = s.change(ctx, id, func(d *decision) error {
+		session, err = s.change(ctx, id, func(d *decision) (err error) {
 			if d.Session.OrgID != r.OrgID || !d.Session.Live() {
-				return unknown
+				return digitsUnknown()
 			}
-			return s.attach(d, r.ConversationID, p)
+			who, err = s.attach(d, r.ConversationID, p)
+			return err
 		})
 		claimed, ok := errors.AsType[*ClaimedError](err)
 		if !ok {
@@ -255,7 +257,7 @@ func (s *Service) Attach(ctx context.Context, r AttachRequest) (Session, JoinTok
 	if err != nil {
 		return Session{}, JoinToken{}, err
 	}
-	p, _ = session.Participant(p.ID)
+	p, _ = session.Participant(who)
 	token, err := s.tokens.issue(session, p)
 	if err != nil {
 		return Session{}, JoinToken{}, fmt.Errorf("sign join token: %w", err)
@@ -263,7 +265,10 @@ func (s *Service) Attach(ctx context.Context, r AttachRequest) (Session, JoinTok
 	return session, token, nil
 }
 
-func (s *Service) attach(d *decision, conversation conversations.ID, p Participant) error {
+// attach ties the session of d to a conversation, and returns the participant that
+// p is in it. An agent who came with the nine digits, and of whom nobody knew who
+// it is, is that agent.
+func (s *Service) attach(d *decision, conversation conversations.ID, p Participant) (ParticipantID, error) {
 	session := &d.Session
 	switch session.ConversationID {
 	case "":
@@ -272,12 +277,23 @@ func (s *Service) attach(d *decision, conversation conversations.ID, p Participa
 		d.event(EventUpdated, -1)
 	case conversation:
 	default:
-		return sessionConflict(session.ID, DetailAttached, "The session belongs to another conversation.")
+		return "", sessionConflict(session.ID, DetailAttached, "The session belongs to another conversation.")
+	}
+	if p.Role == RoleAgent {
+		for i := range session.Participants {
+			if old := &session.Participants[i]; old.Role == RoleAgent && !old.Removed && (old.UserID == "" || old.UserID == p.UserID) {
+				if old.UserID == "" {
+					old.UserID, old.Name = p.UserID, p.Name
+					d.event(EventUpdated, i)
+				}
+				return old.ID, noteTokenIssueIfIdle(d)
+			}
+		}
 	}
 	if old, ok := session.Participant(p.ID); !ok || old.Role != p.Role {
 		if err := s.admit(d, p); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return noteTokenIssueIfIdle(d)
+	return p.ID, noteTokenIssueIfIdle(d)
 }

@@ -85,8 +85,8 @@ func (d *decision) end(at time.Time, reason EndReason) {
 		d.Release = append(d.Release, Release{Claim: conversationClaim(s.OrgID, s.ConversationID)})
 	}
 	for _, p := range s.Participants {
-		if p.Role == RoleAgent {
-			d.Release = append(d.Release, Release{Claim: agentClaim(s.OrgID, p.UserID)})
+		for _, claim := range agentClaims(s.OrgID, p) {
+			d.Release = append(d.Release, Release{Claim: claim})
 		}
 	}
 	d.Release = append(d.Release, Release{Claim: tokenClaim(s.Token), Until: at.Add(sessionTokenRest)})
@@ -101,8 +101,17 @@ func conversationClaim(org conversations.OrgID, id conversations.ID) Claim {
 	return Claim{Kind: ClaimConversation, OrgID: org, Key: string(id)}
 }
 
-func agentClaim(org conversations.OrgID, id conversations.UserID) Claim {
-	return Claim{Kind: ClaimAgent, OrgID: org, Key: string(id)}
+// agentClaims are what an agent who is in a session holds: its user and its desk,
+// as far as they are known.
+func agentClaims(org conversations.OrgID, p Participant) []Claim {
+	var claims []Claim
+	if p.Role == RoleAgent && p.UserID != "" {
+		claims = append(claims, Claim{Kind: ClaimAgent, OrgID: org, Key: string(p.UserID)})
+	}
+	if p.Role == RoleAgent && p.Desk != "" {
+		claims = append(claims, Claim{Kind: ClaimAgent, OrgID: org, Key: "desk:" + p.Desk})
+	}
+	return claims
 }
 
 func tokenClaim(t SessionToken) Claim { return Claim{Kind: ClaimSessionToken, Key: string(t)} }
@@ -138,7 +147,7 @@ func (s *Service) attempt(ctx context.Context, stored Session, decide func(*deci
 		if at := s.pending(stored.ID); at.After(d.Session.LastActivityAt) {
 			d.Session.LastActivityAt = at
 		}
-		if d.Session.ActivatedAt.IsZero() && d.Session.bothSides() {
+		if d.Session.ActivatedAt.IsZero() && d.Session.begins() {
 			d.Session.ActivatedAt = d.now
 			d.event(EventActivated, -1)
 		}

@@ -32,9 +32,10 @@ const (
 	RoleCustomer   Role = "customer"
 	RoleAgent      Role = "agent"
 	RoleSupervisor Role = "supervisor"
+	RoleController Role = "controller" // steers a session and sees nothing of it; comes with [Service.Enter] alone
 )
 
-// Roles returns every known role.
+// Roles returns the roles that somebody can be invited as.
 func Roles() []Role { return []Role{RoleAgent, RoleCustomer, RoleSupervisor} }
 
 // ParticipantState tells whether a participant has come.
@@ -60,13 +61,14 @@ const (
 	EndMaxDuration       EndReason = "maxDuration"
 	EndRequested         EndReason = "ended"            // through the API
 	EndMaskingViolation  EndReason = "maskingViolation" // masked content was seen on the wire
+	EndStopped           EndReason = "stopped"          // by a controller
 )
 
 // EndReasons returns every end reason.
 func EndReasons() []EndReason {
 	return []EndReason{
 		EndParticipantLeft, EndConversationEnded, EndInactive, EndNeverJoined, EndConnectionLost, EndMaxDuration, EndRequested,
-		EndMaskingViolation,
+		EndMaskingViolation, EndStopped,
 	}
 }
 
@@ -86,7 +88,8 @@ type Connection struct {
 // Participant is somebody who was invited into a session.
 type Participant struct {
 	ID         ParticipantID
-	UserID     conversations.UserID // empty for a customer
+	UserID     conversations.UserID // empty for a customer, a controller, and an agent of whom only the desk is known
+	Desk       string               `json:",omitzero"` // browser of somebody who came with the nine digits
 	Role       Role
 	Name       string
 	State      ParticipantState
@@ -125,6 +128,7 @@ type Session struct {
 	ConversationID conversations.ID // empty until a session started by a customer is attached
 	DeploymentID   DeploymentID     // whose pages may be shared, and whose rules hold; may be empty
 	Token          SessionToken     // nine digits, unique among live sessions
+	Legacy         bool             `json:",omitzero"` // opened in the ways of the old product: the agent alone makes it active
 	Settings       Settings
 	Participants   []Participant
 	Pages          []PageVisit // oldest first
@@ -185,6 +189,12 @@ func (s Session) Participant(id ParticipantID) (Participant, bool) {
 		return s.Participants[i], true
 	}
 	return Participant{}, false
+}
+
+// UserNumber returns the number of a participant in its session, from 1; 0 if it
+// is none. Numbers stay as they are while the session lives.
+func (s Session) UserNumber(id ParticipantID) int {
+	return slices.IndexFunc(s.Participants, func(p Participant) bool { return p.ID == id }) + 1
 }
 
 func (s Session) index(id ParticipantID) int {

@@ -20,6 +20,9 @@ type Store interface {
 	Session(ctx context.Context, id SessionID) (Session, error)
 	// Holder returns the session that holds a claim, CodeNotFound if none does.
 	Holder(ctx context.Context, c Claim) (SessionID, error)
+	// Retired returns the session that has given back a claim which may not be taken
+	// again at the given time. It fails with CodeNotFound.
+	Retired(ctx context.Context, c Claim, at time.Time) (SessionID, error)
 	// Repeatable returns what was remembered for a key and has not expired at the
 	// given time. It fails with CodeNotFound.
 	Repeatable(ctx context.Context, key RepeatKey, at time.Time) (Repeatable, error)

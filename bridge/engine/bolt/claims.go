@@ -13,6 +13,7 @@ import (
 type storedClaim struct {
 	Holder cobrowse.SessionID // empty while it rests
 	Until  time.Time          // end of the rest; zero while it is held
+	Last   cobrowse.SessionID `json:",omitzero"` // that gave it back; set while it rests
 }
 
 func claimKey(c cobrowse.Claim) []byte {
@@ -95,7 +96,10 @@ func newReleasing(r cobrowse.Release) releasing {
 
 func (r releasing) put(t *txn, by cobrowse.SessionID) {
 	if stored, err := t.claim(r.key); err == nil && stored.Holder == by {
-		t.putClaim(r.key, storedClaim{Until: r.until})
+		if r.until.IsZero() {
+			by = "" // it is free at once
+		}
+		t.putClaim(r.key, storedClaim{Until: r.until, Last: by})
 	}
 }
 
@@ -113,4 +117,20 @@ func (s *Store) Holder(ctx context.Context, c cobrowse.Claim) (cobrowse.SessionI
 		return "", &cobridge.Error{Code: cobridge.CodeNotFound, Message: "No session holds this."}
 	}
 	return stored.Holder, nil
+}
+
+// Retired implements [cobrowse.Store].
+func (s *Store) Retired(ctx context.Context, c cobrowse.Claim, at time.Time) (cobrowse.SessionID, error) {
+	var stored storedClaim
+	err := s.view(ctx, func(t *txn) (err error) {
+		stored, err = t.claim(claimKey(c))
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("read claim: %w", err)
+	}
+	if stored.Last == "" || !stored.Until.After(at) {
+		return "", &cobridge.Error{Code: cobridge.CodeNotFound, Message: "Nobody has given this back lately."}
+	}
+	return stored.Last, nil
 }
