@@ -124,6 +124,23 @@ func TestValidate(t *testing.T) {
 		}, `legacy.knowledge.bareSessions: true`},
 		{"profile", func(c *config.Config) { c.Legacy.Knowledge.Profile = "8.5.2" }, `legacy.knowledge.profile: "8.5.2", want 8.5.0, 8.5.1 or 9.0`},
 		{"tenant", func(c *config.Config) { c.Legacy.Knowledge.Tenants = []string{"1", ""} }, `legacy.knowledge.tenants[1]: 0 bytes`},
+		{"co-browse of nobody", func(c *config.Config) {
+			c.Organisations, c.Legacy.Enabled, c.Legacy.Deployment, c.Legacy.AllowedOrigins = nil, true, siteID, []string{"https://a.example"}
+		}, `legacy.organisation: missing beside legacy.enabled`},
+		{"co-browse without rules", func(c *config.Config) {
+			c.Legacy.Enabled, c.Legacy.AllowedOrigins = true, []string{"https://a.example"}
+		}, `legacy.deployment: missing beside legacy.enabled`},
+		{"co-browse without pages", func(c *config.Config) { c.Legacy.Enabled, c.Legacy.Deployment = true, siteID }, `legacy.allowedOrigins: none, want some for the rule origin in legacy.access.create`},
+		{"legacy deployment", func(c *config.Config) { c.Legacy.Deployment = "shop" }, `legacy.deployment: "shop", want a lower-case UUID`},
+		{"restrictions of nothing", func(c *config.Config) { c.Legacy.DOMRestrictions.Source = "dom.xml" }, `legacy.deployment: missing beside legacy.domRestrictions.source`},
+		{"desk origin", func(c *config.Config) { c.Legacy.DeskOrigins = []string{"https://d.example/"} }, `legacy.deskOrigins[0]: `},
+		{"base path of the API", func(c *config.Config) { c.Legacy.BasePath = "/api/cobrowse" }, `legacy.basePath: /api/cobrowse, want one that does not begin with /api`},
+		{"base path of Knowledge Center", func(c *config.Config) { c.Legacy.BasePath = "/gks-server/v1" }, `legacy.basePath: /gks-server/v1, which legacy.knowledge.basePath is too`},
+		{"server name", func(c *config.Config) { c.Legacy.ServerName = "a b" }, `legacy.serverName: "a b", want 1..64`},
+		{"server address", func(c *config.Config) { c.Legacy.ServerURL = "a.example" }, `legacy.serverUrl: "a.example", want http(s)://`},
+		{"upstream", func(c *config.Config) { c.Legacy.Upstream.URL = "ftp://a.example" }, `legacy.upstream.url: "ftp://a.example", want http(s)://`},
+		{"upstream time-out", func(c *config.Config) { c.Legacy.Upstream.Timeout = time.Hour }, `legacy.upstream.timeout: 1h, want 100ms..1m`},
+		{"restrictions too often", func(c *config.Config) { c.Legacy.DOMRestrictions.Every = time.Millisecond }, `legacy.domRestrictions.every: 1ms, want 1s..24h`},
 		{"idle time-out", func(c *config.Config) { c.Legacy.Knowledge.IdleTimeout = time.Second }, `legacy.knowledge.idleTimeout: 1s, want 1m..7d`},
 
 		{"upper-case UUID", func(c *config.Config) { org(c).ID = strings.ToUpper(orgID) }, `organisations[0].id: `},
@@ -222,7 +239,7 @@ func TestDemo(t *testing.T) {
 	if len(config.DemoClientSecret) < 32 {
 		t.Errorf("the demo's secret has %d characters, want 32", len(config.DemoClientSecret))
 	}
-	c.Demo = false
+	c.Demo, c.Legacy.AllowedOrigins = false, []string{"https://a.example"}
 	if got := problemsOf(t, c.Validate()); len(got) != 1 || !strings.Contains(got[0], "well-known") {
 		t.Errorf("outside of the demo: problems = %q, want one about the well-known credentials", got)
 	}
@@ -292,6 +309,10 @@ func TestWarnings(t *testing.T) {
 		"open knowledge sessions": {func(c *config.Config) {
 			c.Legacy.Knowledge.Enabled, c.Legacy.Access.Knowledge = true, config.AccessOpen
 		}, "legacy.access.knowledge is open"},
+		"digits in the log": {func(c *config.Config) { c.Legacy.LogSessionToken = true }, "legacy.logSessionToken is on"},
+		"script elements":   {func(c *config.Config) { c.Legacy.Enabled, c.Legacy.CallbackPolling = true, true }, "legacy.callbackPolling is on"},
+		"agents from desks": {func(c *config.Config) { c.Legacy.Enabled, c.Legacy.Access.Agent = true, config.AccessOrigin }, "legacy.access.agent is origin"},
+		"open history":      {func(c *config.Config) { c.Legacy.Enabled, c.Legacy.Access.History = true, config.AccessOpen }, "legacy.access.history is open"},
 		"knowledge sessions for pages": {func(c *config.Config) {
 			c.Legacy.Knowledge.Enabled, c.Legacy.Access.Knowledge = true, config.AccessOrigin
 		}, "legacy.access.knowledge is origin"},
@@ -361,6 +382,7 @@ func TestYAML(t *testing.T) {
 	}
 	want := full()
 	want.TLS.Names, want.TrustedProxies, want.Legacy.AllowedOrigins = []string{}, []string{}, []string{}
+	want.Legacy.DeskOrigins = []string{}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what was printed reads as (-want +got):\n%s", diff)
 	}

@@ -55,8 +55,9 @@ func Demo(o DemoOptions) Config {
 	}
 	c.Store = o.Store
 	c.TLS = TLS{SelfSigned: o.SelfSigned, Names: o.TLSNames}
-	c.Legacy.Knowledge.Enabled = true
-	c.Log.Level = "warn" // the console belongs to what can be clicked
+	c.Legacy.Enabled, c.Legacy.Deployment, c.Legacy.Knowledge.Enabled = true, DemoShopDeploymentID, true
+	c.Legacy.Access.Agent, c.Legacy.Access.Controller = AccessOrigin, AccessOrigin // slave.html of whoever tries it out
+	c.Log.Level = "warn"                                                           // the console belongs to what can be clicked
 	if !o.RateLimit {
 		c.Limits.TokenPerMinute, c.Limits.AddressPerMinute, c.Limits.FailedLoginsPerMinute, c.Limits.StartsPerMinute = 0, 0, 0, 0
 	}
@@ -92,6 +93,7 @@ func (c Config) DemoShopOrigin() string {
 // known only when it listens.
 func (c Config) WithDemoSites() Config {
 	shop := c.DemoShopOrigin()
+	c.Legacy.AllowedOrigins = append([]string{shop}, c.Legacy.AllowedOrigins...)
 	c.Organisations = slices.Clone(c.Organisations)
 	for i := range c.Organisations {
 		if c.Organisations[i].ID != DemoOrgID {

@@ -126,6 +126,11 @@ func values() map[string]struct {
 		"limits.bodyBytes": {"131072", 131072}, "limits.connections": {"32", 32}, "limits.streamsPerAddress": {"4", 4}, "limits.pageFramesPerSecond": {"0", 0}, "limits.pageBytesPerSecond": {"524288", 524288},
 		"shutdown.drain":      {"0s", time.Duration(0)},
 		"legacy.organisation": {orgID, orgID}, "legacy.allowedOrigins": {"https://a.example,https://b.example", []string{"https://a.example", "https://b.example"}}, "legacy.access.knowledge": {"open", "open"},
+		"legacy.enabled": {"true", true}, "legacy.deployment": {siteID, siteID}, "legacy.basePath": {"/gcb/cobrowse", "/gcb/cobrowse"}, "legacy.serverName": {"cob-a", "cob-a"}, "legacy.serverUrl": {"https://a.example/cobrowse", "https://a.example/cobrowse"},
+		"legacy.deskOrigins": {"https://d.example", []string{"https://d.example"}}, "legacy.access.create": {"open", "open"}, "legacy.access.get": {"basic", "basic"}, "legacy.access.customer": {"bearer", "bearer"},
+		"legacy.access.agent": {"origin", "origin"}, "legacy.access.controller": {"basic", "basic"}, "legacy.access.history": {"open", "open"}, "legacy.logSessionToken": {"true", true}, "legacy.callbackPolling": {"true", true},
+		"legacy.domRestrictions.source": {"dom.xml", "dom.xml"}, "legacy.domRestrictions.every": {"1m", time.Minute}, "legacy.upstream.url": {"https://old.example/cobrowse", "https://old.example/cobrowse"},
+		"legacy.upstream.timeout": {"2s", 2 * time.Second}, "legacy.upstream.import": {"true", true}, "legacy.upstream.user": {"u", "u"}, "legacy.upstream.password": {"p", config.Secret("p")},
 		"legacy.knowledge.enabled": {"true", true}, "legacy.knowledge.basePath": {"/knowmgt/gks-server/v1", "/knowmgt/gks-server/v1"}, "legacy.knowledge.bareSessions": {"true", true},
 		"legacy.knowledge.profile": {"9.0", "9.0"}, "legacy.knowledge.tenants": {"2,acme", []string{"2", "acme"}}, "legacy.knowledge.idleTimeout": {"1h", time.Hour},
 	}
