@@ -135,7 +135,7 @@ func matches(header, tag string) bool {
 
 // isPageAsset reports whether a file belongs to the join page or the history page.
 func isPageAsset(file string) bool {
-	return file == legalName || !slices.Contains(demoAssets, file) && !slices.Contains(scriptNames, file)
+	return file == legalName || file != legacyScript && !slices.Contains(demoAssets, file) && !slices.Contains(scriptNames, file)
 }
 
 // asset answers GET /cobrowse/assets/{name}.

@@ -81,7 +81,7 @@ func New(cfg Config) (*Pages, error) {
 		return nil, err
 	}
 	p.assets, p.names = nameAssets(built, isPageAsset)
-	p.scripts = newScripts(built)
+	p.scripts = newScripts(built, scriptNames)
 	p.styles = template.CSS(built["join.css"].data) //nolint:gosec // a file of ours
 	icon := base64.StdEncoding.EncodeToString(built["icon.svg"].data)
 	p.icon = template.URL("data:image/svg+xml;base64," + icon) //nolint:gosec // the same

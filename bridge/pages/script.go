@@ -23,10 +23,10 @@ type scripts struct {
 	hash  string // of all scripts together, so that one finds the other beside it
 }
 
-func newScripts(files map[string]asset) scripts {
+func newScripts(files map[string]asset, names []string) scripts {
 	s := scripts{files: map[string]asset{}}
 	all := sha256.New()
-	for _, name := range scriptNames {
+	for _, name := range names {
 		if a, ok := files[name]; ok {
 			s.files[name] = a
 			_, _ = all.Write(a.data) // a hash never fails
@@ -41,31 +41,39 @@ func newScripts(files map[string]asset) scripts {
 // name that follows new versions within five minutes.
 func (p *Pages) ScriptPath() string { return scriptPath + p.scripts.hash + "/" + scriptNames[0] }
 
-// script answers GET /cobrowse/js/{name}, and says where this version of it lies.
-func (p *Pages) script(c *fiber.Ctx) error {
-	a, ok := p.scripts.files[c.Params("name")]
+// script answers GET /cobrowse/js/{name}.
+func (p *Pages) script(c *fiber.Ctx) error { return p.scripts.newest(c, c.Params("name")) }
+
+// scriptVersion answers GET /cobrowse/js/{hash}/{name}.
+func (p *Pages) scriptVersion(c *fiber.Ctx) error {
+	return p.scripts.version(c, c.Params("hash"), c.Params("name"))
+}
+
+// newest sends a script under the name that follows new versions, and says where
+// this version of it lies.
+func (s scripts) newest(c *fiber.Ctx, name string) error {
+	a, ok := s.files[name]
 	if !ok {
 		return &cobridge.Error{Code: cobridge.CodeNotFound}
 	}
 	c.Set(fiber.HeaderCacheControl, fiveMinutes)
 	// RFC 9110, section 8.7: the address of just this version, for whoever pins it.
 	// Relative, because a gateway may add a prefix in front of all our paths.
-	c.Set(fiber.HeaderContentLocation, p.scripts.hash+"/"+c.Params("name"))
+	c.Set(fiber.HeaderContentLocation, s.hash+"/"+name)
 	scriptHeaders(c)
 	return a.send(c)
 }
 
-// scriptVersion answers GET /cobrowse/js/{hash}/{name}. A hash of another version
+// version sends a script under the name of one version. A hash of another version
 // leads to the one that is here, but not for long: while versions change, a page
 // and the node that it asks need not be of the same one.
-func (p *Pages) scriptVersion(c *fiber.Ctx) error {
-	hash, name := c.Params("hash"), c.Params("name")
-	a, ok := p.scripts.files[name]
+func (s scripts) version(c *fiber.Ctx, hash, name string) error {
+	a, ok := s.files[name]
 	if !ok || !isHash(hash) {
 		return &cobridge.Error{Code: cobridge.CodeNotFound}
 	}
 	scriptHeaders(c)
-	if hash != p.scripts.hash {
+	if hash != s.hash {
 		c.Set(fiber.HeaderCacheControl, "no-store")
 		// Relative, because a gateway may add a prefix in front of all our paths.
 		c.Set(fiber.HeaderLocation, "../"+name)
