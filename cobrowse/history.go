@@ -9,10 +9,10 @@ import (
 	"github.com/cobridge/cobridge/conversations"
 )
 
-// Record returns a history record: a session as it was when it ended. It fails
-// with CodeNotFound, for a live session too.
+// Record returns a history record: a session as it was when it ended, from the
+// remote server too. It fails as Get does, and with CodeNotFound for a live session.
 func (s *Service) Record(ctx context.Context, org conversations.OrgID, id SessionID) (Session, error) {
-	session, err := s.mine(ctx, org, id)
+	session, err := s.Get(ctx, org, id)
 	if err != nil {
 		return Session{}, err
 	}

@@ -36,7 +36,7 @@ type historyClaims struct {
 // HistoryLink signs a link to the history page of a session, which may be live.
 // It expires like a join token. It fails with CodeNotFound.
 func (s *Service) HistoryLink(ctx context.Context, org conversations.OrgID, id SessionID) (HistoryLink, error) {
-	session, err := s.mine(ctx, org, id)
+	session, err := s.Get(ctx, org, id)
 	if err != nil {
 		return HistoryLink{}, err
 	}
@@ -55,7 +55,7 @@ func (s *Service) InspectHistory(ctx context.Context, raw string) (Session, erro
 	if err != nil {
 		return Session{}, err
 	}
-	return s.mine(ctx, claims.OrgID, SessionID(claims.Subject))
+	return s.Get(ctx, claims.OrgID, SessionID(claims.Subject))
 }
 
 func (j *JoinTokens) issueHistory(s Session) (HistoryLink, error) {

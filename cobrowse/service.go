@@ -13,7 +13,7 @@ import (
 	"github.com/cobridge/cobridge/conversations"
 )
 
-// Config is what a Service is built from. Nothing may be left out.
+// Config is what a Service is built from. Nothing may be left out but the remote server.
 type Config struct {
 	Store       Store
 	Index       Index
@@ -23,6 +23,12 @@ type Config struct {
 	Clock       cobridge.Clock
 	Log         *slog.Logger
 	Rules       Rules
+
+	// Remote is asked for sessions that are not here; nil = nobody is. They belong
+	// to RemoteOrg alone. With RemoteImport the records that were read are stored.
+	Remote       Remote
+	RemoteOrg    conversations.OrgID
+	RemoteImport bool
 }
 
 // Service applies the rules of cobrowse sessions. All methods may be called concurrently.
@@ -35,6 +41,7 @@ type Service struct {
 	clock       cobridge.Clock
 	log         *slog.Logger
 	rules       Rules
+	remote      remote
 
 	// activity holds, per session, the latest user input that is not stored yet.
 	// actions are those of viewers that are not stored yet.
@@ -44,13 +51,16 @@ type Service struct {
 	defaults map[conversations.OrgID]defaults
 
 	deploymentChanges int // made through this service
+
+	deploymentWrite sync.Mutex // held from the read of a deployment to its write; taken before mu
 }
 
 // New returns a Service.
 func New(cfg Config) *Service {
 	return &Service{
 		store: cfg.Store, index: cfg.Index, deployments: cfg.Deployments, directory: cfg.Directory, tokens: cfg.Tokens,
-		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, activity: map[SessionID]time.Time{}, actions: map[SessionID][]Action{}, defaults: map[conversations.OrgID]defaults{},
+		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, remote: remote{Remote: cfg.Remote, org: cfg.RemoteOrg, keeps: cfg.RemoteImport},
+		activity: map[SessionID]time.Time{}, actions: map[SessionID][]Action{}, defaults: map[conversations.OrgID]defaults{},
 	}
 }
 
@@ -239,9 +249,15 @@ func (s *Service) changeMine(ctx context.Context, org conversations.OrgID, id Se
 	return s.change(ctx, id, decide)
 }
 
-// Get returns a session, or the history record that it became. It fails with CodeNotFound.
+// Get returns a session, or the history record that it became, from the remote
+// server too. It fails with CodeNotFound, or with CodeUnavailable if it is not here
+// and the remote server does not answer.
 func (s *Service) Get(ctx context.Context, org conversations.OrgID, id SessionID) (Session, error) {
-	return s.mine(ctx, org, id)
+	session, err := s.mine(ctx, org, id)
+	if err != nil {
+		return s.orRemote(ctx, org, id, err)
+	}
+	return session, nil
 }
 
 // Look returns a session by its id alone, for adapters that have let the caller
