@@ -32,6 +32,7 @@ type Access struct {
 	Rule    Rule
 	Org     conversations.OrgID // that the surface belongs to
 	Origins []string            // allow-list, scheme://host[:port] as browsers send it
+	Cookies bool                // browsers let these pages send and get cookies
 	OAuth   authority           // an *oauth.Service
 	Limits  Limits
 }
@@ -69,54 +70,71 @@ type caller struct {
 // may reports whether the caller has shown that it has a scope.
 func (c caller) may(scope oauth.Scope) bool { return oauth.Require(c.scopes, scope) == nil }
 
-// admit lets a caller in, or fails: with CodeAuthRequired or CodeBadCredentials, with
-// CodeNotFound for a caller of another organisation, to whom the surface is not there,
-// and with CodeNotAuthorized for a page of another origin.
+// shown is what a caller shows of itself, by whatever way it calls. It holds a
+// secret.
+type shown struct {
+	origin        string // of the page, "" = none
+	authorization string // as in the header of this name
+	network       string // as in web.ClientNetwork
+}
+
+// shownBy is what an HTTP request shows.
+func shownBy(c *fiber.Ctx) shown {
+	return shown{origin: originOf(c), authorization: c.Get(fiber.HeaderAuthorization), network: web.ClientNetwork(c)}
+}
+
+// admit lets a caller in that came by HTTP, as judge does, and lets its page read
+// the answer.
 func (a Access) admit(c *fiber.Ctx) (caller, error) {
 	a.allowOrigin(c)
-	if err := a.Limits.allow(c, a.Limits.Address, web.ClientNetwork(c)); err != nil {
+	return a.judge(c.UserContext(), shownBy(c))
+}
+
+// judge lets a caller in, or fails: with CodeAuthRequired or CodeBadCredentials, with
+// CodeNotFound for a caller of another organisation, to whom the surface is not there,
+// and with CodeNotAuthorized for a page of another origin.
+func (a Access) judge(ctx context.Context, s shown) (caller, error) {
+	if err := allow(ctx, a.Limits.Address, s.network); err != nil {
 		return caller{}, err
 	}
 	switch a.Rule {
 	case RuleOpen:
 		return caller{}, nil
 	case RuleOrigin:
-		if !slices.Contains(a.Origins, originOf(c)) {
+		if !slices.Contains(a.Origins, s.origin) {
 			return caller{}, &cobridge.Error{Code: cobridge.CodeNotAuthorized, Message: "Pages of this origin may not call this address."}
 		}
 		return caller{}, nil
 	case RuleBasic:
-		return a.basic(c)
+		return a.basic(ctx, s)
 	default:
-		return a.bearer(c)
+		return a.bearer(ctx, s)
 	}
 }
 
-func (a Access) bearer(c *fiber.Ctx) (caller, error) {
-	raw, err := web.Bearer(c)
+func (a Access) bearer(ctx context.Context, s shown) (caller, error) {
+	raw, err := web.BearerOf(s.authorization)
 	if err != nil {
 		return caller{}, err
 	}
-	p, err := a.OAuth.Verify(c.UserContext(), raw)
+	p, err := a.OAuth.Verify(ctx, raw)
 	if err != nil {
 		return caller{}, err
 	}
-	if err := a.Limits.allow(c, a.Limits.Token, p.TokenID); err != nil {
+	if err := allow(ctx, a.Limits.Token, p.TokenID); err != nil {
 		return caller{}, err
 	}
 	return a.ofOrganisation(p.OrgID, p.Scopes)
 }
 
-func (a Access) basic(c *fiber.Ctx) (caller, error) {
-	ctx, network := c.UserContext(), web.ClientNetwork(c)
-	tries := web.BasicCredentials(c)
+func (a Access) basic(ctx context.Context, s shown) (caller, error) {
+	tries := web.BasicOf(s.authorization)
 	if len(tries) == 0 {
 		return caller{}, &cobridge.Error{Code: cobridge.CodeAuthRequired, Message: "The call needs the id and the secret of an OAuth client (HTTP Basic)."}
 	}
-	if a.Limits.Credentials != nil {
-		if err := a.Limits.Credentials.Check(ctx, network); err != nil {
-			return caller{}, err
-		}
+	wrong := guessing{{a.Limits.Credentials, s.network}}
+	if err := wrong.check(ctx); err != nil {
+		return caller{}, err
 	}
 	for _, t := range tries {
 		client, err := a.OAuth.Authenticate(ctx, t.ID, t.Secret)
@@ -126,15 +144,13 @@ func (a Access) basic(c *fiber.Ctx) (caller, error) {
 		if err != nil {
 			return caller{}, err
 		}
-		if err := a.Limits.allow(c, a.Limits.Token, "client:"+client.ID); err != nil {
+		if err := allow(ctx, a.Limits.Token, "client:"+client.ID); err != nil {
 			return caller{}, err
 		}
 		return a.ofOrganisation(client.OrgID, client.Scopes)
 	}
-	if a.Limits.Credentials != nil {
-		if err := a.Limits.Credentials.Fail(ctx, network); err != nil {
-			return caller{}, err
-		}
+	if err := wrong.fail(ctx); err != nil {
+		return caller{}, err
 	}
 	return caller{}, &cobridge.Error{Code: cobridge.CodeBadCredentials, Message: "The client's id or secret is wrong."}
 }
@@ -146,11 +162,45 @@ func (a Access) ofOrganisation(org string, scopes []string) (caller, error) {
 	return caller{scopes: scopes}, nil
 }
 
-func (l Limits) allow(c *fiber.Ctx, limit limiter, key string) error {
+// allow counts a call, unless there is no limit.
+func allow(ctx context.Context, limit limiter, key string) error {
 	if limit == nil {
 		return nil
 	}
-	return limit.Allow(c.UserContext(), key)
+	return limit.Allow(ctx, key)
+}
+
+// guessing are the limits that count one wrong guess, each by a key. Those that are
+// nil limit nothing.
+type guessing []struct {
+	limit guesses
+	key   string
+}
+
+// check fails when there were too many wrong guesses before this one.
+func (g guessing) check(ctx context.Context) error {
+	for _, one := range g {
+		if one.limit == nil {
+			continue
+		}
+		if err := one.limit.Check(ctx, one.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail counts a wrong guess.
+func (g guessing) fail(ctx context.Context) error {
+	for _, one := range g {
+		if one.limit == nil {
+			continue
+		}
+		if err := one.limit.Fail(ctx, one.key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // originOf returns the origin of the page that calls, "" if the request does not say
@@ -178,6 +228,9 @@ func (a Access) allowOrigin(c *fiber.Ctx) bool {
 		return false
 	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	if a.Cookies {
+		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
+	}
 	c.Set(fiber.HeaderAccessControlExposeHeaders, fiber.HeaderRetryAfter+", "+web.HeaderCorrelationID)
 	return true
 }

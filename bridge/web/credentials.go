@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"encoding/base64"
 	"net/url"
 	"strings"
@@ -16,12 +15,17 @@ import (
 // 2.1); the scheme compares in any case. Without a usable one it fails with
 // CodeAuthRequired.
 func Bearer(c *fiber.Ctx) (string, error) {
-	scheme, token, _ := bytes.Cut(c.Request().Header.Peek(fiber.HeaderAuthorization), []byte(" "))
-	token = bytes.Trim(token, " ")
-	if !bytes.EqualFold(scheme, []byte("bearer")) || len(token) == 0 || bytes.ContainsAny(token, " ,\t") {
+	return BearerOf(string(c.Request().Header.Peek(fiber.HeaderAuthorization)))
+}
+
+// BearerOf is [Bearer] for an Authorization header that came in another way.
+func BearerOf(header string) (string, error) {
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.Trim(token, " ")
+	if !strings.EqualFold(scheme, "bearer") || token == "" || strings.ContainsAny(token, " ,\t") {
 		return "", &cobridge.Error{Code: cobridge.CodeAuthRequired}
 	}
-	return string(token), nil
+	return token, nil
 }
 
 // Credentials are a client's id and secret, as a caller showed them.
@@ -39,7 +43,12 @@ func (c Credentials) GoString() string { return c.String() }
 // curl does not. A header that cannot be read gives empty ones, so that it is like
 // unknown credentials, to the limit of wrong ones as well.
 func BasicCredentials(c *fiber.Ctx) []Credentials {
-	scheme, encoded, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+	return BasicOf(c.Get(fiber.HeaderAuthorization))
+}
+
+// BasicOf is [BasicCredentials] for an Authorization header that came in another way.
+func BasicOf(header string) []Credentials {
+	scheme, encoded, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "basic") {
 		return nil
 	}
