@@ -43,7 +43,7 @@ func (a *api) join(c *fiber.Ctx) error {
 	}
 	s, p := joined.Session, joined.Participant
 	body := joinedBody{
-		SessionID: s.ID, ParticipantID: p.ID, Role: p.Role, CobrowseRole: cobrowseRole(p.ID, s.Sharer()), State: s.State(),
+		SessionID: s.ID, ParticipantID: p.ID, Role: p.Role, CobrowseRole: cobrowseRole(p, s.Sharer()), State: s.State(),
 		StreamURI: a.Cookie.StreamURI(string(s.ID)),
 	}
 	if p.ID == s.Sharer() {

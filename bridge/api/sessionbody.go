@@ -76,17 +76,22 @@ func newSessionBody(s cobrowse.Session) sessionBody {
 
 func newParticipantBody(p cobrowse.Participant, sharer cobrowse.ParticipantID) participantBody {
 	return participantBody{
-		ID: p.ID, UserID: p.UserID, Role: p.Role, CobrowseRole: cobrowseRole(p.ID, sharer), Name: p.Name, State: p.State,
+		ID: p.ID, UserID: p.UserID, Role: p.Role, CobrowseRole: cobrowseRole(p, sharer), Name: p.Name, State: p.State,
 		AllowControl: p.AllowControl, DateJoined: web.Time(p.JoinedAt), DateLeft: web.Time(p.LeftAt),
 	}
 }
 
-// cobrowseRole is the official word for the side a participant is on.
-func cobrowseRole(id, sharer cobrowse.ParticipantID) string {
-	if id == sharer {
+// cobrowseRole is the official word for the side a participant is on. Who is on
+// neither has none: the word is ours.
+func cobrowseRole(p cobrowse.Participant, sharer cobrowse.ParticipantID) string {
+	switch {
+	case p.ID == sharer:
 		return "sharer"
+	case p.Role == cobrowse.RoleController:
+		return "controller"
+	default:
+		return "viewer"
 	}
-	return "viewer"
 }
 
 // creator returns the client that created s, nil if a customer started it.

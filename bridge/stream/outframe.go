@@ -78,6 +78,13 @@ type rulesBody struct {
 	ControlSelectors     []string             `json:"controlSelectors"`
 	AllowedOrigins       []string             `json:"allowedOrigins"`
 	AssetOrigins         []string             `json:"assetOrigins"`
+	PageRules            []pageRuleBody       `json:"pageRules"`
+}
+
+type pageRuleBody struct {
+	URLPattern        string   `json:"urlPattern"`
+	MaskSelectors     []string `json:"maskSelectors"`
+	ReadonlySelectors []string `json:"readonlySelectors"`
 }
 
 type criterionBody struct {
@@ -94,6 +101,10 @@ func newRulesBody(d cobrowse.Deployment) rulesBody {
 		AllowAgentControl: r.AllowAgentControl, AllowAgentNavigation: r.AllowAgentNavigation, AllowDraw: r.AllowDraw,
 		AllowAgentSubmit: r.AllowAgentSubmit, ControlMode: r.ControlMode, ControlSelectors: list(r.ControlSelectors),
 		AllowedOrigins: list(d.AllowedOrigins), AssetOrigins: list(r.AssetOrigins),
+		PageRules: []pageRuleBody{},
+	}
+	for _, p := range d.PageRules() {
+		b.PageRules = append(b.PageRules, pageRuleBody{URLPattern: p.URLPattern, MaskSelectors: list(p.MaskSelectors), ReadonlySelectors: list(p.ReadonlySelectors)})
 	}
 	for _, c := range r.PauseCriteria {
 		b.PauseCriteria = append(b.PauseCriteria, criterionBody{URLFragment: c.URLFragment, Condition: c.Condition})
@@ -212,7 +223,7 @@ func deadlineOf(s cobrowse.Session) string {
 func newPeersFrame(s cobrowse.Session, quality func(cobrowse.ParticipantID) string) peersFrame {
 	f := peersFrame{T: kindPeers, List: []peerBody{}}
 	for _, p := range s.Participants {
-		if p.Removed {
+		if p.Removed || p.Role == cobrowse.RoleController { // who sees nothing is nobody here
 			continue
 		}
 		peer := peerBody{

@@ -40,8 +40,8 @@ type CreatedBy struct {
 type Participant struct {
 	ID           string    `json:"id"`               // the user id where there is one
 	UserID       string    `json:"userId,omitempty"` // empty for a customer
-	Role         string    `json:"role"`             // agent, customer or supervisor
-	CobrowseRole string    `json:"cobrowseRole"`     // sharer or viewer
+	Role         string    `json:"role"`             // agent, customer, supervisor, or controller for a connection of the old world
+	CobrowseRole string    `json:"cobrowseRole"`     // sharer, viewer or controller
 	Name         string    `json:"name,omitempty"`
 	State        string    `json:"state"`                  // invited, joined or left
 	AllowControl bool      `json:"allowControl,omitempty"` // a supervisor who may ask for control

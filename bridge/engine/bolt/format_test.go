@@ -97,7 +97,9 @@ func fill(t *testing.T, store *bolt.Store) {
 			PauseCriteria: []cobrowse.PauseCriterion{{URLFragment: "/pay", Condition: cobrowse.PauseIncludes}},
 			TextMode:      cobrowse.TextPrivate, ShowSelectors: []string{"h1"}, BlockSelectors: []string{".ad"}, NeverShowSelectors: []string{"#pin"}, AllowAgentSubmit: true,
 			ControlMode: cobrowse.ControlFieldsOnly, ControlSelectors: []string{".tab"}, AssetOrigins: []string{"https://cdn.example"},
+			PageRules: []cobrowse.PageRule{{URLPattern: ".*/pay", MaskSelectors: []string{".total"}, ReadonlySelectors: []string{"#send"}}},
 		},
+		Restrictions: []cobrowse.PageRule{{URLPattern: ".*", MaskSelectors: []string{"#pin"}}},
 	}))
 	_, err := store.Secret(t.Context(), "name", []byte{0, 1, 255})
 	must(err)

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
@@ -18,6 +19,7 @@ func claimTests() map[string]func(*testing.T, Engine) {
 		"claims move between sessions in one change each":       testClaimMoves,
 		"a claim that is released and taken in a change stays":  testReleaseAndTake,
 		"a claim that rested and was taken again is not purged": testTakenAfterRest,
+		"a claim that rests tells who gave it back":             testRetired,
 	}
 }
 
@@ -153,4 +155,33 @@ func testTakenAfterRest(t *testing.T, e Engine) {
 	_, err := e.Purge(t.Context(), cobrowse.Purge{At: t0.Add(time.Hour)}, 100)
 	mustStore(t, err)
 	wantHolder(t, e, claim, "s-2")
+}
+
+func testRetired(t *testing.T, e Engine) {
+	claim := cobrowse.Claim{Kind: cobrowse.ClaimSessionToken, Key: "123456789"}
+	want := func(at time.Time, want cobrowse.SessionID) {
+		t.Helper()
+		got, err := e.Retired(t.Context(), claim, at)
+		if want == "" && cobridge.CodeOf(err) != cobridge.CodeNotFound || want != "" && (err != nil || got != want) {
+			t.Errorf("Retired at %s = %q, %v; want %q", at, got, err, want)
+		}
+	}
+	want(t0, "") // nobody has had it
+	first := taking("s-1", claim)
+	mustApply(t, e, first)
+	want(t0, "") // it is held
+	give := change(ended(first.Session, t0))
+	give.Release = []cobrowse.Release{{Claim: claim, Until: t0.Add(time.Hour)}}
+	mustApply(t, e, give)
+	e = e.Reopen(t)
+	want(t0.Add(time.Hour-time.Millisecond), "s-1")
+	want(t0.Add(time.Hour), "")
+	second := taking("s-2", claim)
+	second.At = t0.Add(time.Hour)
+	mustApply(t, e, second)
+	want(t0, "")
+	again := change(next(second.Session))
+	again.Release = []cobrowse.Release{{Claim: claim}} // without a rest
+	mustApply(t, e, again)
+	want(t0, "")
 }

@@ -23,7 +23,9 @@ func deployment(id cobrowse.DeploymentID, name string) cobrowse.Deployment {
 		ConsentVersion: "v1", ConsentTexts: map[string]string{"de": "Darf diese Seite gezeigt werden?"}, DefaultFor: []cobrowse.Role{cobrowse.RoleCustomer},
 		Rules: cobrowse.SharingRules{
 			MaskSelectors: []string{"#card > input"}, PauseCriteria: []cobrowse.PauseCriterion{{URLFragment: "/pay", Condition: cobrowse.PauseIncludes}}, AllowDraw: true,
+			PageRules: []cobrowse.PageRule{{URLPattern: `https://shop\.example/pay.*`, MaskSelectors: []string{".total"}, ReadonlySelectors: []string{"#send"}}},
 		},
+		Restrictions: []cobrowse.PageRule{{URLPattern: ".*", MaskSelectors: []string{"#pin"}}},
 	}
 }
 
@@ -81,6 +83,7 @@ func testDeploymentMemory(t *testing.T, e Engine) {
 	mine := deployment("d-1", "Shop")
 	mustStore(t, e.PutDeployment(t.Context(), mine))
 	mine.AllowedOrigins[0], mine.Rules.MaskSelectors[0], mine.ConsentTexts["de"] = "changed", "changed", "changed"
+	mine.Rules.PageRules[0].MaskSelectors[0], mine.Restrictions[0].URLPattern = "changed", "changed"
 	read, err := e.Deployment(t.Context(), "d-1")
 	mustStore(t, err)
 	read.AllowedOrigins[0], read.ConsentTexts["de"] = "changed", "changed"
