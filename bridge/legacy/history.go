@@ -62,9 +62,10 @@ func (cfg HistoryConfig) prefixes() []string {
 
 // HistoryDialects are how the paths of this surface speak of failures.
 func HistoryDialects(cfg HistoryConfig) []web.Dialect {
-	dialects := []web.Dialect{}
-	for _, prefix := range cfg.prefixes() {
-		dialects = append(dialects, web.Dialect{Prefix: prefix, Write: writeCobrowseFailure(cfg.Access)})
+	write := writeCobrowseFailure(cfg.Access)
+	dialects := []web.Dialect{{Prefix: cfg.BasePath + "/rest/history", Write: write}}
+	if cfg.BareHistory {
+		dialects = append(dialects, web.Dialect{Prefix: bareHistory, Write: write})
 	}
 	return dialects
 }
