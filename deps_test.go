@@ -60,7 +60,7 @@ var house = map[string][]string{
 
 	// The service put together, by hand.
 	"bridge": {
-		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/legacy", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
+		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/legacy", "bridge/bayeux", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
 		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "oauth", "docs", anyThirdParty,
 	},
 
@@ -68,8 +68,8 @@ var house = map[string][]string{
 	"bridge/api":               {"cobrowse", "conversations", "oauth", "bridge/limit", "bridge/web", "docs", fiber, jsonschema, prometheus, yaml},
 	"bridge/stream":            {"cobrowse", "cobrowse/relay", "bridge/web", fiber, websocket},
 	"bridge/pages":             {"cobrowse", "cobrowse/webui", "bridge/web", "docs", fiber},
-	"bridge/bayeux":            {"bridge/web", fiber, websocket},
-	"bridge/legacy":            {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber},
+	"bridge/bayeux":            {"bridge/web", fiber, websocket, xrate},
+	"bridge/legacy":            {"bridge/bayeux", "cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber},
 	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", bbolt},
 	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", goCmp},
 	"bridge/limit":             {xrate},

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // client is one client, from its handshake until it has gone.
@@ -14,6 +16,7 @@ type client struct {
 	network  string
 	acks     bool     // events go with answers of connects only, and are kept until they are acknowledged
 	patterns []string // subscribed to; guarded by the server's lock
+	rate     *rate.Limiter
 
 	calling sync.Mutex // held during a call of the application; taken before mu
 

@@ -51,10 +51,19 @@ func (x *exchange) handle(ctx context.Context, m *message) {
 // route handles a message of a client that is known.
 func (x *exchange) route(ctx context.Context, c *client, m *message) {
 	switch m.channel {
-	case metaConnect:
-		x.connect(c, m)
 	case metaDisconnect:
 		x.disconnect(c, m)
+		return
+	case metaConnect: // as often as its own rules have it
+		x.connect(c, m)
+		return
+	}
+	if !c.rate.AllowN(x.server.clock.Now(), 1) {
+		x.server.counters.limited.Add(1)
+		x.fail(m, errTooMany())
+		return
+	}
+	switch m.channel {
 	case metaSubscribe, metaUnsubscribe:
 		x.subscribe(ctx, c, m)
 	default:

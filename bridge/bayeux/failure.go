@@ -46,4 +46,6 @@ func errNoChannel(channel string) *Error {
 
 func errInternal() *Error { return &Error{Code: 500, Text: "Internal error"} }
 
+func errTooMany() *Error { return &Error{Code: 429, Text: "Too many messages"} }
+
 func errBusy(text string) *Error { return &Error{Code: 503, Text: text} }

@@ -9,6 +9,7 @@ import (
 type Limits struct {
 	MessageBytes int // of one body or frame from a client; 64 KiB
 	Messages     int // in one body or frame; 256
+	PerSecond    int // messages of one client in the long run, connects apart; in one go Messages; 50
 
 	QueueEvents int // that wait for one client; 1000
 	QueueBytes  int // of them; 1 MiB
@@ -39,6 +40,8 @@ func DefaultLimits() Limits {
 		MessageBytes: 64 << 10,
 		// A batch is what an application does in one go; ten are many.
 		Messages: 256,
+		// No page does that much for long; ten thousand of them would be a load.
+		PerSecond: 50,
 		// At the pace of a co-browse session this is more than it ever has.
 		QueueEvents: 1000, QueueBytes: 1 << 20,
 		// 20000 that wait cost about 45 MB (docs/adr/0017-bayeux.md).
@@ -69,6 +72,7 @@ func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
 	fill(&l.MessageBytes, d.MessageBytes)
 	fill(&l.Messages, d.Messages)
+	fill(&l.PerSecond, d.PerSecond)
 	fill(&l.QueueEvents, d.QueueEvents)
 	fill(&l.QueueBytes, d.QueueBytes)
 	fill(&l.Clients, d.Clients)

@@ -246,6 +246,29 @@ func TestTooManyCallsAtATime(t *testing.T) {
 	same(t, "the first", []string{"/service/slow 1 ok"}, receive(t, "the first", first))
 }
 
+// A client that sends without end is told so, and still connects.
+func TestTooManyMessages(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	h := newHouse(t, func(cfg *bayeux.Config) {
+		cfg.Clock = func() time.Time { return now }
+		cfg.Limits.PerSecond, cfg.Limits.Messages = 1, 3
+	})
+	id := h.enter(t)
+	echo := func(n string) string {
+		return `{"id":"` + n + `","channel":"/service/test/echo","clientId":"` + id + `","data":1}`
+	}
+	same(t, "a burst", []string{"/service/test/echo 1 ok", "/service/test/echo 1 event 1", "/service/test/echo 2 ok", "/service/test/echo 2 event 1"}, h.ask(t, "["+echo("1")+","+echo("2")+"]"))
+	subscribe := `{"id":"3","channel":"/meta/subscribe","clientId":"` + id + `","subscription":"/news"}`
+	same(t, "the last that is left", []string{"/meta/subscribe 3 ok"}, h.ask(t, subscribe))
+	same(t, "one more", []string{"/service/test/echo 4 429"}, h.ask(t, echo("4")))
+	same(t, "and another", []string{"/meta/subscribe 3 429"}, h.ask(t, subscribe))
+	same(t, "connect", []string{"/meta/connect 5 ok"}, h.ask(t, `{"id":"5","channel":"/meta/connect","clientId":"`+id+`","advice":{"timeout":0}}`))
+	if got := h.Stats().Limited; got != 2 {
+		t.Errorf("%d messages were refused, want 2", got)
+	}
+}
+
 // With the ack extension everything comes with answers of connects, and again
 // until it is acknowledged.
 func TestAcknowledgements(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/cobridge/cobridge"
 )
 
@@ -236,7 +238,7 @@ func (s *Server) client(id ClientID) *client {
 
 // enter makes a new client, if there is a place for it.
 func (s *Server) enter(request *Request, value any, acks bool) (*client, *Error) {
-	c := &client{server: s, id: ClientID(rand.Text()), value: value, network: request.Network, acks: acks}
+	c := &client{server: s, id: ClientID(rand.Text()), value: value, network: request.Network, acks: acks, rate: rate.NewLimiter(rate.Limit(s.limits.PerSecond), s.limits.Messages)}
 	s.mu.Lock()
 	n := s.networks[c.network]
 	if n == nil {

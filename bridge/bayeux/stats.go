@@ -14,6 +14,7 @@ type Stats struct {
 	Refused    uint64 // clients refused
 	Unknown    uint64 // messages with a client id that is none
 	Polls      uint64 // connects of long-polling that had to wait
+	Limited    uint64 // messages refused because their client had sent too many
 	Calls      uint64 // messages on service channels with an answer
 	Published  uint64 // messages of clients on broadcast channels
 	Delivered  uint64 // events put in a client's queue
@@ -27,9 +28,9 @@ type Stats struct {
 }
 
 type counters struct {
-	parked                                                                             atomic.Int64
-	handshakes, refused, unknown, polls, calls, published, delivered, restored, panics atomic.Uint64
-	disconnected, connectionLost, overflowed, dismissed                                atomic.Uint64
+	parked                                                                                      atomic.Int64
+	handshakes, refused, unknown, limited, polls, calls, published, delivered, restored, panics atomic.Uint64
+	disconnected, connectionLost, overflowed, dismissed                                         atomic.Uint64
 }
 
 func (n *counters) gone(reason Reason) {
@@ -53,6 +54,7 @@ func (s *Server) Stats() Stats {
 	s.mu.Unlock()
 	n := &s.counters
 	stats.Handshakes, stats.Refused, stats.Unknown = n.handshakes.Load(), n.refused.Load(), n.unknown.Load()
+	stats.Limited = n.limited.Load()
 	stats.Polls, stats.Calls, stats.Published, stats.Delivered = n.polls.Load(), n.calls.Load(), n.published.Load(), n.delivered.Load()
 	stats.Restored, stats.Panics = n.restored.Load(), n.panics.Load()
 	stats.Disconnected, stats.ConnectionLost = n.disconnected.Load(), n.connectionLost.Load()
