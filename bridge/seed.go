@@ -81,6 +81,9 @@ func seedDeployment(org conversations.OrgID, d config.Deployment) cobrowse.Deplo
 	for _, p := range d.PauseCriteria {
 		out.Rules.PauseCriteria = append(out.Rules.PauseCriteria, cobrowse.PauseCriterion{URLFragment: p.URLFragment, Condition: cobrowse.PauseCondition(p.Condition)})
 	}
+	for _, p := range d.PageRules {
+		out.Rules.PageRules = append(out.Rules.PageRules, cobrowse.PageRule{URLPattern: p.URLPattern, MaskSelectors: p.MaskSelectors, ReadonlySelectors: p.ReadonlySelectors})
+	}
 	for _, role := range d.DefaultFor {
 		out.DefaultFor = append(out.DefaultFor, cobrowse.Role(role))
 	}

@@ -23,6 +23,10 @@ type Deployment struct {
 	ConsentTexts   map[string]string // by language, "en": what the customer is asked before anything is shared; none = the built-in text
 	DefaultFor     []Role            // sharers, customer or agent, whose sessions use it when their creator names none
 	CreatedAt      time.Time
+
+	// Restrictions are page rules that come from elsewhere than the deployment's own
+	// settings; SetPageRules alone changes them.
+	Restrictions []PageRule
 }
 
 // SharingRules restrict what a viewer sees and may do. The members are those of
@@ -42,8 +46,9 @@ type SharingRules struct {
 	NeverShowSelectors []string // CSS selectors that no page can switch to shown
 	AllowAgentSubmit   bool     // a viewer in control may submit forms
 	ControlMode        ControlMode
-	ControlSelectors   []string // CSS selectors that may be clicked too with ControlFieldsOnly
-	AssetOrigins       []string // from which viewers may load images and fonts; scheme://host[:port]
+	ControlSelectors   []string   // CSS selectors that may be clicked too with ControlFieldsOnly
+	AssetOrigins       []string   // from which viewers may load images and fonts; scheme://host[:port]
+	PageRules          []PageRule // more restrictions, on some pages
 }
 
 // TextMode says what is shown of the words on a page.
@@ -115,6 +120,8 @@ func (d Deployment) Clone() Deployment {
 	d.Rules.NeverShowSelectors = slices.Clone(d.Rules.NeverShowSelectors)
 	d.Rules.ControlSelectors = slices.Clone(d.Rules.ControlSelectors)
 	d.Rules.AssetOrigins = slices.Clone(d.Rules.AssetOrigins)
+	d.Rules.PageRules = clonePageRules(d.Rules.PageRules)
+	d.Restrictions = clonePageRules(d.Restrictions)
 	d.ConsentTexts = maps.Clone(d.ConsentTexts)
 	d.DefaultFor = slices.Clone(d.DefaultFor)
 	return d

@@ -63,15 +63,22 @@ func deploymentNotFound(id DeploymentID) error {
 	}
 }
 
-// CreateDeployment stores a deployment under a new id, or under the given one. It
-// fails with CodeConstraintValidation and one detail per problem, or CodeConflict
+// CreateDeployment stores a deployment under a new id, or under the given one, in
+// place of what is there but for its restrictions. It fails with CodeConstraintValidation and one detail per problem, or CodeConflict
 // if the given id belongs to another organisation.
 func (s *Service) CreateDeployment(ctx context.Context, d Deployment) (Deployment, error) {
 	if err := d.check(); err != nil {
 		return Deployment{}, err
 	}
+	s.deploymentWrite.Lock()
+	defer s.deploymentWrite.Unlock()
+	d.Restrictions = nil
 	if d.ID == "" {
 		d.ID = DeploymentID(uuid.NewString())
+	} else if old, err := s.deployments.Deployment(ctx, d.ID); err == nil {
+		d.Restrictions = old.Restrictions
+	} else if cobridge.CodeOf(err) != cobridge.CodeNotFound {
+		return Deployment{}, fmt.Errorf("look up deployment: %w", err)
 	}
 	d = d.withDefaults()
 	d.CreatedAt = s.clock.Now()
@@ -82,9 +89,11 @@ func (s *Service) CreateDeployment(ctx context.Context, d Deployment) (Deploymen
 	return d, nil
 }
 
-// UpdateDeployment replaces a deployment. It fails with CodeNotFound or
-// CodeConstraintValidation.
+// UpdateDeployment replaces a deployment, but for its restrictions. It fails with
+// CodeNotFound or CodeConstraintValidation.
 func (s *Service) UpdateDeployment(ctx context.Context, d Deployment) (Deployment, error) {
+	s.deploymentWrite.Lock()
+	defer s.deploymentWrite.Unlock()
 	old, err := s.Deployment(ctx, d.OrgID, d.ID)
 	if err != nil {
 		return Deployment{}, err
@@ -93,7 +102,7 @@ func (s *Service) UpdateDeployment(ctx context.Context, d Deployment) (Deploymen
 		return Deployment{}, err
 	}
 	d = d.withDefaults()
-	d.CreatedAt = old.CreatedAt
+	d.CreatedAt, d.Restrictions = old.CreatedAt, old.Restrictions
 	if err := s.deployments.PutDeployment(ctx, d); err != nil {
 		return Deployment{}, fmt.Errorf("store deployment: %w", err)
 	}
@@ -123,6 +132,8 @@ func (s *Service) Deployments(ctx context.Context, org conversations.OrgID) ([]D
 
 // DeleteDeployment fails with CodeNotFound. Sessions that it started go on.
 func (s *Service) DeleteDeployment(ctx context.Context, org conversations.OrgID, id DeploymentID) error {
+	s.deploymentWrite.Lock()
+	defer s.deploymentWrite.Unlock()
 	if _, err := s.Deployment(ctx, org, id); err != nil {
 		return err
 	}
@@ -198,15 +209,9 @@ func (d Deployment) check() error {
 		"maskSelectors": d.Rules.MaskSelectors, "readonlySelectors": d.Rules.ReadonlySelectors, "showSelectors": d.Rules.ShowSelectors,
 		"blockSelectors": d.Rules.BlockSelectors, "neverShowSelectors": d.Rules.NeverShowSelectors, "controlSelectors": d.Rules.ControlSelectors,
 	} {
-		if len(list) > maxSelectors {
-			bad.add(field, "size")
-		}
-		for i, selector := range list {
-			if strings.TrimSpace(selector) == "" || len([]rune(selector)) > maxSelector {
-				bad.addf("size", "%s[%d]", field, i)
-			}
-		}
+		checkSelectors(&bad, field, list)
 	}
+	checkPageRules(&bad, "pageRules", d.Rules.PageRules)
 	if len(d.Rules.PauseCriteria) > maxSelectors {
 		bad.add("pauseCriteria", "size")
 	}

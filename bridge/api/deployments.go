@@ -21,6 +21,7 @@ type deploymentBody struct {
 	Consent     string                `json:"consentVersion,omitempty"`
 	Texts       map[string]string     `json:"consentTexts"`
 	DefaultFor  []cobrowse.Role       `json:"defaultFor"`
+	FromFile    []pageRuleBody        `json:"restrictions,omitempty"` // nobody but the service sets them
 	DateCreated web.Time              `json:"dateCreated"`
 	SelfURI     string                `json:"selfUri"`
 }
@@ -42,11 +43,27 @@ type rulesBody struct {
 	ControlSelectors     []string             `json:"controlSelectors"`
 	AllowedOrigins       []string             `json:"allowedOrigins"`
 	AssetOrigins         []string             `json:"assetOrigins"`
+	PageRules            []pageRuleBody       `json:"pageRules"`
 }
 
 type pauseBody struct {
 	URLFragment string                  `json:"urlFragment"`
 	Condition   cobrowse.PauseCondition `json:"condition"`
+}
+
+// pageRuleBody is a rule by address. Its lists may be left out.
+type pageRuleBody struct {
+	URLPattern        string   `json:"urlPattern"`
+	MaskSelectors     []string `json:"maskSelectors"`
+	ReadonlySelectors []string `json:"readonlySelectors"`
+}
+
+func newPageRules(rules []cobrowse.PageRule) []pageRuleBody {
+	bodies := make([]pageRuleBody, len(rules))
+	for i, r := range rules {
+		bodies[i] = pageRuleBody{URLPattern: r.URLPattern, MaskSelectors: list(r.MaskSelectors), ReadonlySelectors: list(r.ReadonlySelectors)}
+	}
+	return bodies
 }
 
 func newRulesBody(d cobrowse.Deployment) rulesBody {
@@ -57,6 +74,7 @@ func newRulesBody(d cobrowse.Deployment) rulesBody {
 		PauseCriteria: make([]pauseBody, len(r.PauseCriteria)), AllowAgentControl: r.AllowAgentControl, AllowAgentNavigation: r.AllowAgentNavigation,
 		AllowDraw: r.AllowDraw, AllowAgentSubmit: r.AllowAgentSubmit, ControlMode: cmp.Or(r.ControlMode, cobrowse.ControlFull),
 		ControlSelectors: list(r.ControlSelectors), AllowedOrigins: list(d.AllowedOrigins), AssetOrigins: list(r.AssetOrigins),
+		PageRules: newPageRules(r.PageRules),
 	}
 	for i, p := range r.PauseCriteria {
 		body.PauseCriteria[i] = pauseBody(p)
@@ -74,13 +92,16 @@ func (b rulesBody) rules() cobrowse.SharingRules {
 	for _, p := range b.PauseCriteria {
 		rules.PauseCriteria = append(rules.PauseCriteria, cobrowse.PauseCriterion(p))
 	}
+	for _, p := range b.PageRules {
+		rules.PageRules = append(rules.PageRules, cobrowse.PageRule(p))
+	}
 	return rules
 }
 
 func newDeploymentBody(d cobrowse.Deployment) deploymentBody {
 	body := deploymentBody{
 		ID: d.ID, Name: d.Name, StartURL: d.StartURL, rulesBody: newRulesBody(d), Consent: d.ConsentVersion, Texts: d.ConsentTexts,
-		DefaultFor: list(d.DefaultFor), DateCreated: web.Time(d.CreatedAt), SelfURI: deploymentsPath + "/" + string(d.ID),
+		DefaultFor: list(d.DefaultFor), FromFile: newPageRules(d.Restrictions), DateCreated: web.Time(d.CreatedAt), SelfURI: deploymentsPath + "/" + string(d.ID),
 	}
 	if body.Texts == nil {
 		body.Texts = map[string]string{} // an object, never null

@@ -51,7 +51,7 @@ func TestDeployments(t *testing.T) {
 	golden(t, "deployment-replaced", h.want(t, http.StatusOK, http.MethodPut, self, `{"name":"Store","allowedOrigins":["`+shop+`"]}`))
 	all := `{"name":"Shop","allowedOrigins":["` + shop + `"],"startUrl":"` + shop + `/","textMode":"private","maskSelectors":[".a"],"showSelectors":[".b"],"blockSelectors":[".c"],` +
 		`"neverShowSelectors":[".d"],"readonlySelectors":[".e"],"pauseCriteria":[{"urlFragment":"/pay","condition":"EndsWith"}],"allowAgentControl":true,"allowAgentNavigation":true,` +
-		`"allowAgentSubmit":true,"allowDraw":true,"controlMode":"fieldsOnly","controlSelectors":[".f"],"assetOrigins":["https://cdn.example"],"consentVersion":"v7",` +
+		`"allowAgentSubmit":true,"allowDraw":true,"controlMode":"fieldsOnly","controlSelectors":[".f"],"assetOrigins":["https://cdn.example"],"pageRules":[{"urlPattern":".*/pay","maskSelectors":[".g"]}],"consentVersion":"v7",` +
 		`"consentTexts":{"de":"Darf das gezeigt werden?","en":"May this be shown?"},"defaultFor":["customer","agent"]}`
 	golden(t, "deployment-full", h.want(t, http.StatusOK, http.MethodPut, self, all))
 	golden(t, "deployment-full", h.want(t, http.StatusOK, http.MethodGet, self, "")) // it was stored, all of it

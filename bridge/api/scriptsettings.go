@@ -73,6 +73,7 @@ func (a *api) getScriptSettings(c *fiber.Ctx) error {
 		return errors.New("the customer script has no text to ask for consent")
 	}
 	c.Set(fiber.HeaderCacheControl, "private, max-age=60")
+	d.Rules.PageRules = d.PageRules() // wherever they come from
 	return c.JSON(scriptSettingsBody{ID: d.ID, Name: d.Name, Language: language, Rules: newRulesBody(d), Consent: consent, Texts: texts})
 }
 

@@ -162,6 +162,7 @@ type Deployment struct {
 	NeverShowSelectors   []string          `yaml:"neverShowSelectors,omitempty" doc:"CSS selectors of fields that are hidden whatever the page says, besides passwords, card data and one-time codes."`
 	ReadonlySelectors    []string          `yaml:"readonlySelectors,omitempty" doc:"CSS selectors that a viewer cannot change or click."`
 	PauseCriteria        []PauseCriterion  `yaml:"pauseCriteria,omitempty" doc:"Pages on which sharing pauses."`
+	PageRules            []PageRule        `yaml:"pageRules,omitempty" doc:"More restrictions, on the pages whose address matches."`
 	AllowAgentControl    bool              `yaml:"allowAgentControl,omitempty" doc:"A viewer may ask for control."`
 	AllowAgentNavigation bool              `yaml:"allowAgentNavigation,omitempty" doc:"A viewer may ask to navigate."`
 	AllowAgentSubmit     bool              `yaml:"allowAgentSubmit,omitempty" doc:"A viewer in control may submit forms."`
@@ -178,6 +179,13 @@ type Deployment struct {
 type PauseCriterion struct {
 	URLFragment string `yaml:"urlFragment" doc:"What the URL is compared with."`
 	Condition   string `yaml:"condition" doc:"Includes, DoesNotInclude, StartsWith, EndsWith or Equals."`
+}
+
+// PageRule restricts the pages whose address matches.
+type PageRule struct {
+	URLPattern        string   `yaml:"urlPattern" doc:"Regular expression for the whole address, with the query and without the fragment; no flags, names, look-around or Unicode classes."`
+	MaskSelectors     []string `yaml:"maskSelectors,omitempty" doc:"CSS selectors whose text and values never leave the page."`
+	ReadonlySelectors []string `yaml:"readonlySelectors,omitempty" doc:"CSS selectors that a viewer cannot change or click."`
 }
 
 const day = 24 * time.Hour

@@ -42,6 +42,7 @@ func full() config.Config {
 			MaskSelectors: []string{".card"}, ReadonlySelectors: []string{"#total"}, PauseCriteria: []config.PauseCriterion{{URLFragment: "/pay", Condition: "Includes"}},
 			AllowAgentControl: true, AllowAgentNavigation: true, AllowAgentSubmit: true, AllowDraw: true, ControlMode: "fieldsOnly", ControlSelectors: []string{".tab"},
 			TextMode: "private", ShowSelectors: []string{"h1"}, BlockSelectors: []string{".ad"}, NeverShowSelectors: []string{"#pin"}, AssetOrigins: []string{"https://cdn.example"},
+			PageRules:      []config.PageRule{{URLPattern: `https://shop\.example/pay.*`, MaskSelectors: []string{".iban"}, ReadonlySelectors: []string{"#total"}}},
 			ConsentVersion: "2026-03", ConsentTexts: map[string]string{"de": "Ihre Seite wird gezeigt."}, DefaultFor: []string{"customer", "agent"},
 		}},
 	}}
@@ -185,6 +186,9 @@ func TestValidate(t *testing.T) {
 		{"empty control selector", func(c *config.Config) { org(c).Deployments[0].ControlSelectors[0] = "" }, `organisations[0].deployments[0].controlSelectors[0]: empty`},
 		{"text mode", func(c *config.Config) { org(c).Deployments[0].TextMode = "hidden" }, `organisations[0].deployments[0].textMode: "hidden", want visible or private`},
 		{"control mode", func(c *config.Config) { org(c).Deployments[0].ControlMode = "none" }, `organisations[0].deployments[0].controlMode: "none", want full or fieldsOnly`},
+		{"page rule without an address", func(c *config.Config) { org(c).Deployments[0].PageRules[0].URLPattern = "" }, `organisations[0].deployments[0].pageRules[0].urlPattern: `},
+		{"page rule for no addresses", func(c *config.Config) { org(c).Deployments[0].PageRules[0].URLPattern = "(" }, `organisations[0].deployments[0].pageRules[0].urlPattern: "(", want`},
+		{"empty mask of a page rule", func(c *config.Config) { org(c).Deployments[0].PageRules[0].MaskSelectors[0] = " " }, `organisations[0].deployments[0].pageRules[0].maskSelectors[0]: empty`},
 		{"asset origin with a path", func(c *config.Config) { org(c).Deployments[0].AssetOrigins[0] = "https://cdn.example/x" }, `organisations[0].deployments[0].assetOrigins[0]: `},
 		{"language", func(c *config.Config) { org(c).Deployments[0].ConsentTexts = map[string]string{"German": "x"} }, `organisations[0].deployments[0].consentTexts: "German"`},
 		{"empty consent", func(c *config.Config) { org(c).Deployments[0].ConsentTexts = map[string]string{"de": " "} }, `organisations[0].deployments[0].consentTexts.de: empty`},

@@ -163,18 +163,28 @@ func (d Deployment) check(found *problems, path string) {
 	if d.StartURL != "" && !slices.Contains(d.AllowedOrigins, originOf(d.StartURL)) {
 		found.add(path+".startUrl", "%q, want a page on one of allowedOrigins", d.StartURL)
 	}
-	for _, list := range []struct {
-		key       string
-		selectors []string
-	}{
+	type selectors struct {
+		key  string
+		list []string
+	}
+	lists := []selectors{
 		{"maskSelectors", d.MaskSelectors},
 		{"showSelectors", d.ShowSelectors},
 		{"blockSelectors", d.BlockSelectors},
 		{"neverShowSelectors", d.NeverShowSelectors},
 		{"readonlySelectors", d.ReadonlySelectors},
 		{"controlSelectors", d.ControlSelectors},
-	} {
-		for i, selector := range list.selectors {
+	}
+	for i, p := range d.PageRules {
+		at := fmt.Sprintf("pageRules[%d]", i)
+		// Which regular expressions mean the same to browsers is for the deployment to say.
+		if _, err := regexp.Compile(p.URLPattern); err != nil || p.URLPattern == "" {
+			found.add(path+"."+at+".urlPattern", "%q, want a regular expression", p.URLPattern)
+		}
+		lists = append(lists, selectors{at + ".maskSelectors", p.MaskSelectors}, selectors{at + ".readonlySelectors", p.ReadonlySelectors})
+	}
+	for _, list := range lists {
+		for i, selector := range list.list {
 			if strings.TrimSpace(selector) == "" {
 				found.add(fmt.Sprintf("%s.%s[%d]", path, list.key, i), "empty, want a CSS selector")
 			}

@@ -411,5 +411,9 @@ func TestWelcomeHasRules(t *testing.T) {
 		if got := fmt.Sprint(rules["maskSelectors"], rules["textMode"], rules["pauseCriteria"], rules["showSelectors"]); got != "[.secret]visible[map[condition:Includes urlFragment:/pay]] []" {
 			t.Errorf("%s: rules = %s", p, got)
 		}
+		const pageRules = "[map[maskSelectors:[.own] readonlySelectors:[] urlPattern:.*/card] map[maskSelectors:[] readonlySelectors:[#file] urlPattern:.*]]"
+		if got := fmt.Sprint(rules["pageRules"]); got != pageRules {
+			t.Errorf("%s: page rules = %s, want %s", p, got, pageRules)
+		}
 	}
 }

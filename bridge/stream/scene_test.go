@@ -35,7 +35,9 @@ func prepare(t *testing.T, changes ...change) *scene {
 		Rules: cobrowse.SharingRules{
 			AllowAgentControl: true, AllowAgentNavigation: true, AllowDraw: true, MaskSelectors: []string{".secret"},
 			PauseCriteria: []cobrowse.PauseCriterion{{URLFragment: "/pay", Condition: cobrowse.PauseIncludes}},
+			PageRules:     []cobrowse.PageRule{{URLPattern: ".*/card", MaskSelectors: []string{".own"}}},
 		},
+		Restrictions: []cobrowse.PageRule{{URLPattern: ".*", ReadonlySelectors: []string{"#file"}}},
 	})
 	if err != nil {
 		t.Fatalf("PutDeployment: %v", err)

@@ -23,6 +23,7 @@ type NewDeployment struct {
 	BlockSelectors     []string         `json:"blockSelectors,omitzero"`     // shown as empty boxes
 	NeverShowSelectors []string         `json:"neverShowSelectors,omitzero"` // fields that are hidden whatever the page says
 	PauseCriteria      []PauseCriterion `json:"pauseCriteria,omitzero"`
+	PageRules          []PageRule       `json:"pageRules,omitzero"`    // more restrictions, on some pages
 	AssetOrigins       []string         `json:"assetOrigins,omitzero"` // from where viewers' browsers may load pictures and fonts
 
 	// What viewers may do, or ask for.
@@ -45,12 +46,21 @@ type PauseCriterion struct {
 	Condition   string `json:"condition"` // Includes, DoesNotInclude, StartsWith, EndsWith or Equals
 }
 
+// PageRule restricts the pages whose whole address, with the query and without the
+// fragment, matches a regular expression in the syntax that Go and browsers share.
+type PageRule struct {
+	URLPattern        string   `json:"urlPattern"`
+	MaskSelectors     []string `json:"maskSelectors,omitzero"`     // as in a deployment
+	ReadonlySelectors []string `json:"readonlySelectors,omitzero"` // as in a deployment
+}
+
 // Deployment is a web site whose visitors may start sessions.
 type Deployment struct {
 	ID string `json:"id"`
 	NewDeployment
-	DateCreated time.Time `json:"dateCreated"`
-	SelfURI     string    `json:"selfUri"`
+	Restrictions []PageRule `json:"restrictions,omitzero"` // beside PageRules, from a file that the service reads
+	DateCreated  time.Time  `json:"dateCreated"`
+	SelfURI      string     `json:"selfUri"`
 }
 
 // Deployments returns one page. Scope cobrowse:session:read.
@@ -118,6 +128,7 @@ type SharingRules struct {
 	ControlSelectors     []string         `json:"controlSelectors"`
 	AllowedOrigins       []string         `json:"allowedOrigins"`
 	AssetOrigins         []string         `json:"assetOrigins"`
+	PageRules            []PageRule       `json:"pageRules"` // from wherever they come
 }
 
 // Consent is what a customer agrees to before anything is shared.

@@ -16,7 +16,7 @@ func ruleMembers() body {
 	return body{
 		"textMode": "visible", "maskSelectors": none, "showSelectors": none, "blockSelectors": none, "neverShowSelectors": none, "readonlySelectors": none,
 		"pauseCriteria": none, "allowAgentControl": false, "allowAgentNavigation": false, "allowAgentSubmit": false, "allowDraw": false,
-		"controlMode": "full", "controlSelectors": none, "assetOrigins": none,
+		"controlMode": "full", "controlSelectors": none, "assetOrigins": none, "pageRules": none,
 	}
 }
 
@@ -27,6 +27,10 @@ func someRules() body {
 		"neverShowSelectors": []any{"#e"}, "readonlySelectors": []any{".f"}, "pauseCriteria": []any{body{"urlFragment": "/pay", "condition": "StartsWith"}},
 		"allowAgentControl": true, "allowAgentNavigation": true, "allowAgentSubmit": true, "allowDraw": true,
 		"controlMode": "fieldsOnly", "controlSelectors": []any{"[role=tab]"}, "assetOrigins": []any{"https://cdn.example", "http://127.0.0.1:8082"},
+		"pageRules": []any{
+			body{"urlPattern": `https://shop\.example/pay(\?.*)?`, "maskSelectors": []any{".g"}, "readonlySelectors": []any{"[type=submit]"}},
+			body{"urlPattern": ".*", "maskSelectors": []any{}, "readonlySelectors": []any{".h"}},
+		},
 	}
 }
 

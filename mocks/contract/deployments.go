@@ -166,6 +166,9 @@ func deploymentRefused(t T, sc *scene) {
 		{"consent text without a version", body{"name": "x", "allowedOrigins": origins, "consentTexts": body{"en": "May we?"}}, "consentVersion"},
 		{"empty consent text", body{"name": "x", "allowedOrigins": origins, "consentVersion": "v1", "consentTexts": body{"en": ""}}, "consentTexts.en"},
 		{"default for somebody who never shares", body{"name": "x", "allowedOrigins": origins, "defaultFor": []any{"supervisor"}}, "defaultFor[0]"},
+		{"address pattern that is none", body{"name": "x", "allowedOrigins": origins, "pageRules": []any{body{"urlPattern": "("}}}, "pageRules[0].urlPattern"},
+		{"address pattern that browsers read otherwise", body{"name": "x", "allowedOrigins": origins, "pageRules": []any{body{"urlPattern": ".*"}, body{"urlPattern": "(?i)a"}}}, "pageRules[1].urlPattern"},
+		{"empty selector of a page rule", body{"name": "x", "allowedOrigins": origins, "pageRules": []any{body{"urlPattern": ".*", "maskSelectors": []any{""}}}}, "pageRules[0].maskSelectors[0]"},
 		{"selector is a number", body{"name": "x", "allowedOrigins": origins, "maskSelectors": []any{7}}, "maskSelectors[0]"},
 	} {
 		t.Run(tt.name, func(t T) {
