@@ -43,6 +43,23 @@ var trims = []trim{
 	{file: "rrweb/record.js", from: "function initMediaInteractionObserver(", to: "function initSelectionObserver(", instead: "const initMediaInteractionObserver = () => () => {}, initFontObserver = initMediaInteractionObserver;\n"},
 	// Definitions of custom elements: a hook in the page for events that are not sent.
 	{file: "rrweb/record.js", from: "function initCustomElementObserver(", to: "function mergeHooks(", instead: "const initCustomElementObserver = () => () => {};\n"},
+	// What of a head is left out: of meta elements nothing is sent anyway, whatever their
+	// names, and what is fetched for later is nothing to see.
+	{
+		file: "rrweb/record.js", from: "function lowerIfExists(", to: "function serializeNodeWithId(",
+		instead: `function slimDOMDefaults() {
+  return { headWhitespace: true, headTitleMutations: true };
+}
+function slimDOMExcluded(sn) {
+  const { rel, as } = sn.attributes ?? {};
+  return sn.type === NodeType.Comment || /^(script|meta)$/.test(sn.tagName) ||
+    sn.tagName === "link" && (/^(modulepreload|prefetch|shortcut icon)$/.test(rel) || rel === "preload" && as === "script");
+}
+`,
+	},
+	// The replayer's own nodes, and words for who uses the recorder in an older way.
+	{file: "rrweb/record.js", from: "class BaseRRNode {", to: "function on(", instead: "class BaseRRNode {}\n"},
+	{file: "rrweb/record.js", from: "const DEPARTED_MIRROR_ACCESS_WARNING", to: "function throttle("},
 	// For browsers older than the syntax of the script.
 	{file: "rrweb/record.js", from: "function polyfill(", to: "function isSerializedIframe(", instead: "function polyfill() {}\n"},
 	// Replaces Array.from of pages that replaced it, for which it adds a frame to them.
