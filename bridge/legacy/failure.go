@@ -20,6 +20,8 @@ const typeJSON = "application/json;charset=UTF-8"
 type cobrowseFailure struct {
 	Error   string `json:"error"`   // the status in a word, such as not_found
 	Message string `json:"message"` // for people
+	// Reason tells conflicts apart: cobrowse.role.taken, cobrowse.agent.busy.
+	Reason string `json:"reason,omitempty"`
 }
 
 // writeCobrowseFailure is how the cobrowse surfaces of the old server speak of
@@ -30,7 +32,11 @@ func writeCobrowseFailure(access Access) func(*fiber.Ctx, web.Failure) error {
 			c.Set(fiber.HeaderWWWAuthenticate, access.challenge(f.Code))
 		}
 		c.Status(f.Status)
-		return sendJSON(c, cobrowseFailure{Error: failureName(f.Status), Message: f.Message})
+		body := cobrowseFailure{Error: failureName(f.Status), Message: f.Message}
+		if f.Status == fiber.StatusConflict && len(f.Details) > 0 {
+			body.Reason = f.Details[0].ErrorCode
+		}
+		return sendJSON(c, body)
 	}
 }
 
