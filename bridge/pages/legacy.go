@@ -73,5 +73,6 @@ func (p *Pages) MountLegacy(router fiber.Router, cfg LegacyConfig) error {
 		router.Get(path+name, func(c *fiber.Ctx) error { return s.newest(c, name) })
 		router.Get(path+":hash/"+name, func(c *fiber.Ctx) error { return s.version(c, c.Params("hash"), name) })
 	}
+	p.MountSlave(router, cfg)
 	return nil
 }

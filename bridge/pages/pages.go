@@ -59,6 +59,9 @@ type Pages struct {
 	names       map[string]string
 	scripts     scripts
 	styles      template.CSS // of the join page
+	ofSlave     texts        // those of the join page with some of its own
+	slaveStyles template.CSS
+	slave       *slave       // nil = it is not mounted
 	icon        template.URL // of the join page
 }
 
@@ -73,7 +76,7 @@ func New(cfg Config) (*Pages, error) {
 			return nil, fmt.Errorf("viewer base URL %q: want http(s)://host[:port]", cfg.ViewerBaseURL)
 		}
 	}
-	if p.pages, err = template.ParseFS(files, "*.html", "history/*.html"); err != nil {
+	if p.pages, err = template.ParseFS(files, "*.html", "history/*.html", "slave/*.html"); err != nil {
 		return nil, fmt.Errorf("read pages: %w", err)
 	}
 	built, err := readAssets(webui.Dist())
@@ -82,7 +85,8 @@ func New(cfg Config) (*Pages, error) {
 	}
 	p.assets, p.names = nameAssets(built, isPageAsset)
 	p.scripts = newScripts(built, scriptNames)
-	p.styles = template.CSS(built["join.css"].data) //nolint:gosec // a file of ours
+	p.styles = template.CSS(built["join.css"].data)       //nolint:gosec // a file of ours
+	p.slaveStyles = template.CSS(built["slave.css"].data) //nolint:gosec // the same
 	icon := base64.StdEncoding.EncodeToString(built["icon.svg"].data)
 	p.icon = template.URL("data:image/svg+xml;base64," + icon) //nolint:gosec // the same
 	if p.texts, err = loadTexts(files, "texts"); err != nil {
@@ -91,6 +95,11 @@ func New(cfg Config) (*Pages, error) {
 	if p.ofHistory, err = loadTexts(files, "texts/history"); err != nil {
 		return nil, err
 	}
+	own, err := loadTexts(files, "texts/slave")
+	if err != nil {
+		return nil, err
+	}
+	p.ofSlave = p.texts.with(own)
 	return p, nil
 }
 
@@ -129,12 +138,22 @@ type setup struct {
 func (p *Pages) newView(c *fiber.Ctx) view {
 	lang := p.texts.choose(c.Get(fiber.HeaderAcceptLanguage))
 	c.Set(fiber.HeaderContentLanguage, lang)
-	// Relative, because a gateway may add a prefix in front of all our paths.
-	up := ""
-	if strings.HasSuffix(c.Path(), "/") {
+	up := p.upToAssets(c)
+	return view{Lang: lang, texts: p.texts[lang], Icon: up + p.names["icon.svg"], Style: up + p.names["join.css"], Script: up + p.names["join.js"]}
+}
+
+// upToAssets returns the way from the join page, or from the agent's page of the old
+// product, to where the addresses of assets begin. It is relative, because a gateway
+// may add a prefix in front of all our paths.
+func (p *Pages) upToAssets(c *fiber.Ctx) string {
+	path, up := strings.TrimSuffix(c.Path(), "/"), ""
+	if path != c.Path() {
 		up = "../"
 	}
-	return view{Lang: lang, texts: p.texts[lang], Icon: up + p.names["icon.svg"], Style: up + p.names["join.css"], Script: up + p.names["join.js"]}
+	if p.slave != nil && path == p.slave.base+slaveName && p.slave.base != defaultBase {
+		up += strings.Repeat("../", strings.Count(p.slave.base, "/")) + strings.TrimPrefix(defaultBase, "/") + "/"
+	}
+	return up
 }
 
 // join answers GET /cobrowse/join. The token in its query is looked at, never
@@ -251,6 +270,11 @@ func (p *Pages) message(c *fiber.Ctx, status int, key string) error {
 }
 
 func (p *Pages) render(c *fiber.Ctx, status int, name, policy string, v view) error {
+	return p.execute(c, status, name, policy, v)
+}
+
+// execute answers with the template that is called name.
+func (p *Pages) execute(c *fiber.Ctx, status int, name, policy string, v any) error {
 	var page bytes.Buffer
 	if err := p.pages.ExecuteTemplate(&page, name, v); err != nil {
 		return fmt.Errorf("render page: %w", err)

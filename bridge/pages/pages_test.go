@@ -192,7 +192,7 @@ func TestTexts(t *testing.T) {
 		t.Fatalf("texts = %v, %v, want two languages", names, err)
 	}
 	var sources strings.Builder
-	for _, pattern := range []string{"join.js", "join.html", "message.html", "viewer/*.js"} {
+	for _, pattern := range []string{"join.js", "join.html", "message.html", "parts.html", "viewer/*.js"} {
 		names, err := fs.Glob(files, pattern)
 		if err != nil || len(names) == 0 {
 			t.Fatalf("%s = %v, %v", pattern, names, err)

@@ -65,3 +65,16 @@ func (t texts) choose(header string) string {
 	}
 	return best
 }
+
+// languages returns the languages that there are, in order.
+func (t texts) languages() []string { return slices.Sorted(maps.Keys(t)) }
+
+// with returns the texts with others added, or in the place of their own.
+func (t texts) with(others texts) texts {
+	all := texts{}
+	for language, own := range t {
+		all[language] = maps.Clone(own)
+		maps.Copy(all[language], others[language])
+	}
+	return all
+}

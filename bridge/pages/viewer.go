@@ -32,15 +32,15 @@ func (p *Pages) lead(c *fiber.Ctx, address string) error {
 }
 
 // Guard is a middleware that leaves the viewers' own origin nothing but the join
-// page and the history page, what they are made of, and the calls of their
-// scripts: everything else is 404 there. Without an origin of their own, or if it is publicBaseURL's, it lets
+// page, the history page and the agent's page of the old product, what they are
+// made of, and the calls of their scripts: everything else is 404 there. Without an origin of their own, or if it is publicBaseURL's, it lets
 // everything pass. It belongs before all routes.
 func (p *Pages) Guard(publicBaseURL string) fiber.Handler {
 	if p.viewer == nil || sameHost(publicBaseURL, p.viewer.Host) {
 		return func(c *fiber.Ctx) error { return c.Next() }
 	}
 	return func(c *fiber.Ctx) error {
-		if p.isViewer(c) && !isForViewers(c.Method(), c.Path()) {
+		if p.isViewer(c) && !isForViewers(c.Method(), c.Path()) && !p.slave.isForSlave(c.Method(), strings.TrimSuffix(c.Path(), "/")) {
 			return &cobridge.Error{Code: cobridge.CodeNotFound}
 		}
 		return c.Next()

@@ -9,12 +9,12 @@ import (
 
 // The sources of scripts and styles stay out: what browsers get is in dist.
 //
-//go:embed src/*.html src/demo/*.html src/history/*.html src/texts dist
+//go:embed src/*.html src/demo/*.html src/history/*.html src/slave/*.html src/texts dist
 var files embed.FS
 
-// Files returns what pages are made of: *.html, demo/*.html and history/*.html
-// (html/template), and <language>.json below texts, texts/history and texts/sdk, of
-// each directory objects of the same keys.
+// Files returns what pages are made of: *.html, demo/*.html, history/*.html and
+// slave/*.html (html/template), and <language>.json below texts, texts/history,
+// texts/slave and texts/sdk, of each directory objects of the same keys.
 func Files() fs.FS { return sub("src") }
 
 // Dist returns what browsers load: the bundled scripts and styles and icon.svg,

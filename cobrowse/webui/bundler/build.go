@@ -25,6 +25,9 @@ type entry struct {
 	name   string // in dist
 	source string // below src
 	gate   int    // most bytes after gzip -9, 0 = any
+	// edition is a directory below src whose files stand in the place of those of the
+	// same name in sdk, for all that sdk imports; they import what they replace.
+	edition string
 }
 
 // entries are all files of dist that have a source of ours. Scripts and styles
@@ -34,11 +37,18 @@ var entries = []entry{
 	{name: "cobridge.js", source: "sdk/main.js", gate: 32 << 10},
 	{name: "cobridge-control.js", source: "sdk/control.js"}, // when a viewer asks for control
 	{name: "cobridge-lint.js", source: "sdk/lint.js"},
+	// On pages that were made for the old product. It is the first with more around
+	// it, on which nothing but modesty sets a limit.
+	{name: "gcb.min.js", source: "gcb/main.js", gate: 48 << 10, edition: "gcb"},
 
 	// The agent's and the supervisor's page.
 	{name: "join.js", source: "join.js", gate: 75 << 10},
 	{name: "join.css", source: "join.css"},
 	{name: "icon.svg", source: "icon.svg"},
+
+	// The agent's page of the old product.
+	{name: "slave.js", source: "slave/slave.js", gate: 75 << 10},
+	{name: "slave.css", source: "slave/slave.css"},
 
 	{name: "history.js", source: "history/history.js"},
 	{name: "history.css", source: "history/history.css"},
@@ -183,6 +193,9 @@ func bundle(root string, e entry) ([]byte, error) {
 	if kind == ".css" {
 		options.Format = api.FormatDefault
 	}
+	if e.edition != "" {
+		options.Plugins = append(options.Plugins, edition(root, e.edition))
+	}
 	result := api.Build(options)
 	if len(result.Errors) > 0 {
 		messages := api.FormatMessages(result.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage})
@@ -192,6 +205,24 @@ func bundle(root string, e entry) ([]byte, error) {
 		return nil, fmt.Errorf("got %d files, want 1", len(result.OutputFiles))
 	}
 	return result.OutputFiles[0].Contents, nil
+}
+
+// edition puts the files of a directory in the place of those of the same name in
+// sdk, wherever sdk imports them.
+func edition(root, dir string) api.Plugin {
+	sdk := filepath.Join(root, "src", "sdk")
+	return api.Plugin{Name: "edition", Setup: func(build api.PluginBuild) {
+		build.OnResolve(api.OnResolveOptions{Filter: `^\./\w+\.js$`}, func(args api.OnResolveArgs) (api.OnResolveResult, error) {
+			if filepath.Dir(args.Importer) != sdk {
+				return api.OnResolveResult{}, nil
+			}
+			instead := filepath.Join(root, "src", dir, filepath.Base(args.Path))
+			if _, err := os.Stat(instead); err != nil {
+				return api.OnResolveResult{}, nil //nolint:nilerr // it has no such file
+			}
+			return api.OnResolveResult{Path: instead}, nil
+		})
+	}}
 }
 
 // licences joins the licences of all third-party parts.

@@ -22,8 +22,19 @@ export function write(id, value) {
 	if (emptyIsHidden.has(id)) element.hidden = value === '';
 }
 
+let silent = false;
+
+/** From now on nothing is said by the way: what stands in the way of work still is. */
+export function silence() {
+	silent = true;
+	document.body.dataset.silent = '';
+	$('pill').removeAttribute('role');
+}
+
 /** Says something to screen readers. */
-export const say = (words) => write('spoken', words);
+export function say(words) {
+	if (!silent) write('spoken', words);
+}
 
 export function element(name, className, content) {
 	const e = document.createElement(name);
