@@ -79,6 +79,28 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// An edition stands in the place of what sdk imports, and there alone.
+func TestEdition(t *testing.T) {
+	t.Parallel()
+	root := tree(t, map[string]string{
+		"src/sdk/main.js": "import { a } from './a.js';\nimport { b } from './b.js';\nconsole.log(a, b);\n", "src/sdk/a.js": "export const a = 'plain';\n", "src/sdk/b.js": "export const b = 'kept';\n",
+		"src/old/main.js": "import '../sdk/main.js';\nimport { more } from './more.js';\nconsole.log(more);\n", "src/old/a.js": "import { a as plain } from '../sdk/a.js';\nexport const a = plain + ' and more';\n",
+		"src/old/more.js": "export { a as more } from '../sdk/a.js';\n",
+	})
+	made, err := build(root, []entry{{name: "new.js", source: "sdk/main.js"}, {name: "old.js", source: "old/main.js", edition: "old"}}, io.Discard)
+	if err != nil {
+		t.Fatalf("build: %v", err)
+	}
+	if bytes.Contains(made.files["new.js"], []byte("and more")) {
+		t.Errorf("new.js has parts of the edition:\n%s", made.files["new.js"])
+	}
+	for text, want := range map[string]int{"and more": 1, "plain": 1, "kept": 1, "console.log": 2} {
+		if got := bytes.Count(made.files["old.js"], []byte(text)); got != want {
+			t.Errorf("old.js has %q %d times, want %d:\n%s", text, got, want, made.files["old.js"])
+		}
+	}
+}
+
 // What fails leaves its old files alone, and does not keep others from being made.
 func TestBuildGoesOn(t *testing.T) {
 	t.Parallel()
