@@ -72,35 +72,3 @@ func allow(ctx context.Context, l *limit.Limiter, c *fiber.Ctx) error {
 
 // notAUser answers calls that only make sense for the token's own user.
 func (a *api) notAUser(*fiber.Ctx) error { return &cobridge.Error{Code: cobridge.CodeNotAUser} }
-
-// guesses is a list of limits on wrong guesses, each with the key to count by.
-type guesses []guess
-
-type guess struct {
-	limit *limit.Guess
-	key   string
-}
-
-func (gs guesses) check(ctx context.Context) error {
-	for _, g := range gs {
-		if g.limit == nil {
-			continue
-		}
-		if err := g.limit.Check(ctx, g.key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (gs guesses) fail(ctx context.Context) error {
-	for _, g := range gs {
-		if g.limit == nil {
-			continue
-		}
-		if err := g.limit.Fail(ctx, g.key); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -28,14 +28,14 @@ func (a *api) join(c *fiber.Ctx) error {
 		return err
 	}
 	ctx := c.UserContext()
-	counted := guesses{{a.Limits.JoinTokens, web.ClientNetwork(c)}}
-	if err := counted.check(ctx); err != nil {
+	guesses, network := a.Limits.JoinTokens, web.ClientNetwork(c)
+	if err := guesses.Check(ctx, network); err != nil {
 		return err
 	}
 	joined, err := a.Sessions.Redeem(ctx, in.Token, in.Tab)
 	if err != nil {
 		if cobridge.CodeOf(err) == cobridge.CodeJoinTokenInvalid {
-			if err := counted.fail(ctx); err != nil {
+			if err := guesses.Fail(ctx, network); err != nil {
 				return err
 			}
 		}

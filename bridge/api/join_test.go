@@ -63,10 +63,9 @@ func TestJoinEndedSession(t *testing.T) {
 func TestGuessesAreLimited(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(d *api.Deps) {
-		guess := func() *limit.Guess {
-			return limit.NewGuess(limit.Config{PerMinute: 2, Clock: func() time.Time { return t0 }})
-		}
-		d.Limits.JoinTokens, d.Limits.SessionTokens = guess(), guess()
+		clock := func() time.Time { return t0 }
+		d.Limits.JoinTokens = limit.NewGuess(limit.Config{PerMinute: 2, Clock: clock})
+		d.Limits.SessionTokens = limit.NewScan(limit.ScanConfig{Each: 2, Clock: clock})
 	})
 	s := h.create(t, talk)
 	attach := `{"sessionToken":"000 000 000","conversationId":"` + string(talk2) + `","participant":{"userId":"` + string(ann) + `"}}`

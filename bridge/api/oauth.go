@@ -183,8 +183,8 @@ func credentialsOf(c *fiber.Ctx, form url.Values) ([]web.Credentials, error) {
 // could lock it out, and 256 random bits need no such help.
 func (a *api) tryCredentials(c *fiber.Ctx, tries []web.Credentials, fn func(id, secret string) error) error {
 	ctx := c.UserContext()
-	counted := guesses{{a.Limits.Credentials, web.ClientNetwork(c)}}
-	if err := counted.check(ctx); err != nil {
+	guesses, network := a.Limits.Credentials, web.ClientNetwork(c)
+	if err := guesses.Check(ctx, network); err != nil {
 		return err
 	}
 	var err error
@@ -194,7 +194,7 @@ func (a *api) tryCredentials(c *fiber.Ctx, tries []web.Credentials, fn func(id, 
 			return refused(err)
 		}
 	}
-	if err := counted.fail(ctx); err != nil {
+	if err := guesses.Fail(ctx, network); err != nil {
 		return err
 	}
 	return refused(err)

@@ -46,8 +46,7 @@ type Limits struct {
 	Starts        *limit.Limiter // sessions started from customers' pages, per client network
 	Credentials   *limit.Guess   // wrong client credentials, per client network
 	JoinTokens    *limit.Guess   // wrong join tokens, per client network
-	SessionTokens *limit.Guess   // wrong session tokens, per client network
-	AllTokens     *limit.Guess   // wrong session tokens of everybody together
+	SessionTokens *limit.Scan    // wrong session tokens, per client network and of all together
 }
 
 // authority is the part of *oauth.Service that is called here.

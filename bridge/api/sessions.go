@@ -267,8 +267,8 @@ func (a *api) attachSession(c *fiber.Ctx) error {
 		return err
 	}
 	ctx := c.UserContext()
-	counted := guesses{{a.Limits.SessionTokens, web.ClientNetwork(c)}, {a.Limits.AllTokens, "all"}}
-	if err := counted.check(ctx); err != nil {
+	digits, network := a.Limits.SessionTokens, web.ClientNetwork(c)
+	if err := digits.Check(ctx, network); err != nil {
 		return err
 	}
 	s, join, err := a.Sessions.Attach(ctx, cobrowse.AttachRequest{
@@ -276,12 +276,13 @@ func (a *api) attachSession(c *fiber.Ctx) error {
 	})
 	if err != nil {
 		if cobridge.CodeOf(err) == cobridge.CodeNotFound {
-			if err := counted.fail(ctx); err != nil {
+			if err := digits.Fail(ctx, network); err != nil {
 				return err
 			}
 		}
 		return namingSession(err, in.ConversationID)
 	}
+	digits.Succeed(network)
 	body := newSessionBody(s)
 	body.CreatedBy = creator(s)
 	a.addJoinURLs(&body, join)

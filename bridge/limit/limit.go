@@ -92,7 +92,8 @@ func (l *Limiter) Allow(ctx context.Context, key string) error {
 }
 
 // Guess allows each key so many wrong guesses in a minute, of a client's secret
-// for instance. Right ones cost nothing, however many there are.
+// for instance. Right ones cost nothing, however many there are. A nil Guess limits
+// nothing.
 type Guess struct {
 	rule  Rule
 	clock cobridge.Clock
@@ -108,7 +109,7 @@ func NewGuess(cfg Config) *Guess {
 // Check is called before a guess is looked at. It fails with CodeTooManyRequests
 // and RetryAfter when key guessed wrong too often.
 func (g *Guess) Check(ctx context.Context, key string) error {
-	if g.rule.PerMinute <= 0 {
+	if g == nil || g.rule.PerMinute <= 0 {
 		return nil
 	}
 	wait, err := g.store.Wait(ctx, g.name+key, g.rule, g.clock())
@@ -125,7 +126,7 @@ func (g *Guess) Check(ctx context.Context, key string) error {
 // pass Check before the first one fails; each is charged nevertheless, so that
 // doing so gains nothing over time (see [MaxDebt]).
 func (g *Guess) Fail(ctx context.Context, key string) error {
-	if g.rule.PerMinute <= 0 {
+	if g == nil || g.rule.PerMinute <= 0 {
 		return nil
 	}
 	if err := g.store.Charge(ctx, g.name+key, g.rule, g.clock()); err != nil {
