@@ -50,7 +50,7 @@ function nearest(el, selector) {
 
 /**
  * The rule that decides about an element's value or text: "never: type=password",
- * "mask: .card", "default: form value".
+ * "mask: .card", "mask: .card (pages https://.*)" of a page rule, "default: form value".
  * @param {import('./policy.js').Policy} policy
  * @param {Element} el
  * @param {'value'|'text'} [kind]
@@ -61,7 +61,14 @@ export function reason(policy, el, kind = 'value') {
 		const rule = policy.rules[name].find((selector) => nearest(el, selector));
 		return rule && `${name}: ${rule}`;
 	};
-	const forced = found('block') || found('never') || found('mask');
+	const byPage = () => {
+		for (const { urlPattern, mask } of policy.pageRules(el)) {
+			const rule = mask.find((selector) => nearest(el, selector));
+			if (rule) return `mask: ${rule} (pages ${urlPattern})`;
+		}
+		return '';
+	};
+	const forced = found('block') || found('never') || found('mask') || byPage();
 	if (forced) return forced;
 	if (policy.isBlocked(el)) return 'pause: the address of the frame';
 	const why = kind === 'value' && policy.never(el);

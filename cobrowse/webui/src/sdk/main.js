@@ -374,7 +374,9 @@ const whyPaused = () => (kept.paused ? 'customer' : policy.paused(location.href)
 
 /** Looks where the customer is: pauses, goes on, and tells the page. */
 const look = () => {
-	if (!kept || !recorder || lost) return;
+	if (!kept || !recorder) return;
+	recorder.look();
+	if (lost) return;
 	const why = whyPaused();
 	if (why !== pausedFor) {
 		const was = pausedFor;

@@ -1,6 +1,7 @@
 // What may leave the customer's page. Values of form fields stay unless a rule
 // shows them, and no rule shows what is on the never list. The rules of the
-// server and of the page are united: the page can only take away.
+// server and of the page are united: the page can only take away. So can rules for
+// pages with a certain address, which hold as soon as a page has it.
 
 /** What stands in place of a hidden value, whatever its length. */
 export const MASK = '\u2022'.repeat(8);
@@ -27,6 +28,7 @@ export const choice = /^(textarea|select|opt.*|datalist)$/; // text inside is a 
  * @property {string[]} [neverShowSelectors]
  * @property {string[]} [readonlySelectors]
  * @property {{urlFragment: string, condition: string}[]} [pauseCriteria]
+ * @property {{urlPattern: string, maskSelectors?: string[], readonlySelectors?: string[]}[]} [pageRules] hold where the pattern matches the whole address without its fragment: in that page, and in frames in it
  */
 
 /**
@@ -55,6 +57,8 @@ export const choice = /^(textarea|select|opt.*|datalist)$/; // text inside is a 
  * @property {(el: Element, flags: number) => boolean} hidesValue
  * @property {(el: Element, flags: number) => boolean} hidesText
  * @property {Record<'block'|'never'|'mask'|'show'|'readonly', string[]>} rules all selectors, for the lint
+ * @property {(node: Node) => {urlPattern: string, mask: string[], readonly: string[]}[]} pageRules those that hold where a node is, for the lint
+ * @property {() => boolean} moved whether page rules have come into force, or have ceased to hold, in a page or frame since this was last asked: what viewers have follows other rules
  * @property {(el: Element) => string} never why the built-in never list forbids the field: "type=password"; '' if it does not
  */
 
@@ -104,11 +108,20 @@ export function makePolicy(rules, page = {}) {
 		show: ['[data-cb-show]', ...list(rules.showSelectors), ...list(page.show)].filter(valid),
 		readonly: ['[data-cb-readonly]', ...list(rules.readonlySelectors), ...list(page.readonly)],
 	};
-	for (const kind in all) {
-		for (const selector of all[kind]) {
-			if (!valid(selector)) throw Object.assign(new Error(`cobridge: not a selector (${kind}): ${selector}`), { selector, kind });
-		}
-	}
+	const refuse = (kind, selector) => {
+		throw Object.assign(new Error(`cobridge: not a selector (${kind}): ${selector}`), { selector, kind });
+	};
+	const check = (sets) => {
+		for (const kind in sets) for (const selector of sets[kind]) valid(selector) || refuse(kind, selector);
+	};
+	check(all);
+	const patterns = [];
+	const pages = list(rules.pageRules).map(({ urlPattern, maskSelectors, readonlySelectors }) => {
+		try { patterns.push(new RegExp(`^(?:${urlPattern})$`)); } catch { refuse('page', urlPattern); }
+		const sets = { mask: list(maskSelectors), readonly: list(readonlySelectors) };
+		check(sets);
+		return { urlPattern, ...sets };
+	});
 	const lists = [
 		[BLOCKED, all.block.join()],
 		[MASKED | NEVER, all.never.join()],
@@ -116,6 +129,7 @@ export function makePolicy(rules, page = {}) {
 		[SHOWN, all.show.join()],
 		[READONLY, all.readonly.join()],
 		[EDITED, '[contenteditable]:not([contenteditable="false"])'],
+		...pages.flatMap(({ mask, readonly }, i) => [[MASKED, mask.join(), i], [READONLY, readonly.join(), i]]),
 	].filter(([, selector]) => selector);
 	const any = lists.map(([, selector]) => selector).join();
 	const textPrivate = rules.textMode === 'private' || page.text === 'private';
@@ -141,10 +155,35 @@ export function makePolicy(rules, page = {}) {
 		})[String(condition).toLowerCase()] ?? true);
 	};
 
+	// Which page rules hold in a window, one answer for each.
+	const known = new WeakMap(); // document -> addresses and answers
+	let changed = false;
+	const holding = (view) => {
+		const addresses = [];
+		try {
+			for (let at = view; at; at = at !== at.parent && at.parent) addresses.push(at.location.href.split('#')[0]);
+		} catch { /* what is around it is of another origin */ }
+		const key = addresses.join(' ');
+		let now = known.get(view.document);
+		if (now?.key !== key) {
+			const yes = patterns.map((pattern) => addresses.some((address) => pattern.test(address)));
+			if (now && `${yes}` !== `${now.yes}`) changed = true;
+			known.set(view.document, now = { key, yes });
+		}
+		return now.yes;
+	};
+	const holds = (node, i) => holding(node.ownerDocument?.defaultView ?? window)[i];
+	const visit = (view) => {
+		try {
+			holding(view);
+			for (const el of view.document.getElementsByTagName('iframe')) visit(el.contentWindow);
+		} catch { /* of another origin */ }
+	};
+
 	const own = (node) => {
 		// It is shown where the slot stands.
 		let f = node.assignedSlot ? flags(node.assignedSlot) & ~SHOWN : 0;
-		if (node.nodeType === 1 && node.matches(any)) for (const [bits, selector] of lists) if (node.matches(selector)) f |= bits;
+		if (node.nodeType === 1 && node.matches(any)) for (const [bits, selector, i] of lists) if (node.matches(selector) && (i === undefined || holds(node, i))) f |= bits;
 		return f;
 	};
 
@@ -192,6 +231,13 @@ export function makePolicy(rules, page = {}) {
 	return {
 		rules: all,
 		never,
+		pageRules: (node) => pages.filter((_, i) => holds(node, i)),
+		moved() {
+			if (pages[0]) visit(window);
+			const was = changed;
+			changed = false;
+			return was;
+		},
 		textPrivate,
 		blockSelector: all.block.join(),
 		flags,

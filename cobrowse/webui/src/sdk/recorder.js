@@ -20,6 +20,7 @@ const giveUp = 5; // errors, each less than a minute after the one before
 /**
  * @typedef {object} Recorder
  * @property {() => void} start begins; the first frame is a full one
+ * @property {() => void} look notices that the address has changed where nothing else does
  * @property {() => void} full asks for a full frame, as soon as one is allowed again; several asks are one
  * @property {() => void} stop
  * @property {(why?: string) => void} pause nothing is sent from here on, what waits is dropped. Each why has its own resume
@@ -112,6 +113,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 
 	// Sends what waits; positions go with the rest, to keep the order.
 	const flush = guard((now = false) => {
+		closed();
 		const k = urgent.length ? '' : 'move';
 		const events = [...moves, ...urgent];
 		if (!end || !events.length) return;
@@ -176,11 +178,17 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		}), Math.max(0, lastFull + apart - performance.now(), affords(room) ? 0 : moveWait));
 	};
 
-	// Whether the page's address is one of which nothing is shared.
+	// Whether the page's address is one of which nothing is shared. Where other rules
+	// hold from now on, nothing leaves that was recorded under those before, and
+	// viewers need a picture by the new ones.
 	let address = '';
 	let shut = false;
 	const closed = () => {
 		if (address !== location.href) shut = policy.paused(address = location.href);
+		if (policy.moved()) {
+			miss();
+			full();
+		}
 		return shut;
 	};
 
@@ -255,6 +263,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 				},
 			}) ?? (() => {});
 		}),
+		look: guard(closed),
 		full() {
 			stuck = false;
 			full();

@@ -24,3 +24,11 @@ test('the reason names the rule', () => {
 		assert.equal(reason(p, element, kind), want);
 	}
 });
+
+test('the reason names a page rule and the pages on which it holds', (t) => {
+	t.after(() => { delete globalThis.window; });
+	globalThis.window = { location: { href: 'https://shop.example/pay' }, document: {}, get parent() { return this; } };
+	const p = makePolicy({ showSelectors: ['.s'], pageRules: [{ urlPattern: '.*/basket', maskSelectors: ['.s'] }, { urlPattern: '.*/pay', maskSelectors: ['.t'] }] });
+	assert.equal(reason(p, el('input', { class: 's t' })), 'mask: .t (pages .*/pay)');
+	assert.equal(reason(p, el('input', { class: 's' })), 'show: .s');
+});

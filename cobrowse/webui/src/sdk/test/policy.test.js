@@ -192,3 +192,95 @@ test('the mask tells no length', () => {
 	assert.equal(policy().maskValue(''), '');
 	assert.equal([...MASK].length, 8);
 });
+
+/** A window at an address, with frames in it; elements made with within() are on its page. */
+function windowAt(href, ...frames) {
+	const view = { location: { href }, document: { getElementsByTagName: () => frames.map((contentWindow) => ({ contentWindow })) } };
+	view.parent = view;
+	view.document.defaultView = view;
+	for (const frame of frames) frame.parent = view;
+	return view;
+}
+const within = (view, node) => Object.assign(node, { ownerDocument: view.document });
+
+test('page rules hold on pages whose whole address matches, and add up', (t) => {
+	t.after(() => { delete globalThis.window; });
+	globalThis.window = windowAt('https://shop.example/');
+	const p = policy({ pageRules: [
+		{ urlPattern: 'https://shop\\.example/pay(\\?.*)?', maskSelectors: ['.iban', '.name'], readonlySelectors: ['#send'] },
+		{ urlPattern: '.*[?]step=2', maskSelectors: ['.total'] },
+		{ urlPattern: '.*', readonlySelectors: ['.fixed'] },
+	] });
+	const total = within(window, el('b', { class: 'total' }));
+	const iban = within(window, el('input', { class: 'iban', 'data-cb-show': '' }));
+	const send = within(window, el('button', { id: 'send' }));
+	const fixed = within(window, el('p', { class: 'fixed' }));
+	for (const [href, masked, readonly] of [
+		['https://shop.example/', [false, false], false],
+		['https://shop.example/pay', [false, true], true],
+		['https://shop.example/pay#top', [false, true], true],
+		['https://shop.example/#https://shop.example/pay', [false, false], false],
+		['https://shop.example/pay?step=2', [true, true], true],
+		['https://shop.example/paying', [false, false], false],
+		['https://shop.example/basket?step=2', [true, false], false],
+	]) {
+		window.location.href = href;
+		assert.deepEqual([p.isTextHidden(total), p.isMasked(iban)], masked, href);
+		assert.equal(p.isPrivate(iban), masked[1], href);
+		assert.equal(p.isReadonly(send), readonly, href);
+		assert.equal(p.isReadonly(fixed), true, href);
+	}
+	assert.deepEqual(p.pageRules(total).map((r) => r.urlPattern), ['.*[?]step=2', '.*']);
+	assert.equal(policy({ pageRules: [{ urlPattern: '.*' }] }).isMasked(total), false, 'a rule without selectors');
+});
+
+test('a frame has the rules of its own address and of the pages around it', (t) => {
+	t.after(() => { delete globalThis.window; });
+	const card = windowAt('https://shop.example/frames/card?x=1');
+	const blank = windowAt('about:blank');
+	globalThis.window = windowAt('https://shop.example/', card, blank);
+	const p = policy({ pageRules: [
+		{ urlPattern: '.*/frames/card[?].*', maskSelectors: ['.own'] }, { urlPattern: 'https://shop\\.example/', maskSelectors: ['.around'] },
+	] });
+	const masked = (view, name) => p.isTextHidden(within(view, el('p', { class: name })));
+	assert.deepEqual([masked(card, 'own'), masked(card, 'around')], [true, true]);
+	assert.deepEqual([masked(blank, 'own'), masked(blank, 'around')], [false, true]);
+	assert.deepEqual([masked(window, 'own'), masked(window, 'around')], [false, true]);
+	// A page of another origin around it says nothing, and breaks nothing.
+	window.parent = { get location() { throw new Error('of another origin'); } };
+	assert.deepEqual([masked(card, 'own'), masked(window, 'around')], [true, true]);
+	assert.equal(p.isTextHidden(el('p', { class: 'around' })), true, 'a node of no window is taken for one of the page');
+});
+
+test('it is noticed when other page rules hold, in the page or in a frame', (t) => {
+	t.after(() => { delete globalThis.window; });
+	const inner = windowAt('https://shop.example/frame');
+	const foreign = { get document() { throw new Error('of another origin'); } };
+	globalThis.window = windowAt('https://shop.example/', inner, foreign);
+	const p = policy({ pageRules: [{ urlPattern: '.*/pay', maskSelectors: ['.a'] }, { urlPattern: '.*/card', maskSelectors: ['.b'] }] });
+	assert.equal(p.moved(), false, 'at the start');
+	for (const [view, href, want] of [
+		[window, 'https://shop.example/basket', false], [window, 'https://shop.example/pay', true], [window, 'https://shop.example/pay', false],
+		[window, 'https://shop.example/pay#x', false], [window, 'https://shop.example/card', true], [window, 'https://shop.example/', true],
+		[inner, 'https://shop.example/frame2', false], [inner, 'https://shop.example/card', true], [inner, 'https://shop.example/frame', true],
+	]) {
+		view.location.href = href;
+		assert.equal(p.moved(), want, href);
+	}
+	// Who looks at an element first does not keep it from being noticed.
+	window.location.href = 'https://shop.example/pay';
+	assert.equal(p.isTextHidden(within(window, el('p', { class: 'a' }))), true);
+	assert.equal(p.moved(), true);
+	assert.equal(p.moved(), false);
+	delete globalThis.window;
+	assert.equal(policy().moved(), false, 'without page rules nothing is looked at');
+});
+
+test('a page rule that cannot be followed: nothing is shared', () => {
+	for (const [rule, selector] of [
+		[{ urlPattern: '(' }, '('], [{ urlPattern: '[b-a]', maskSelectors: ['.x'] }, '[b-a]'],
+		[{ urlPattern: '.*', maskSelectors: ['.ok', 'a >'] }, 'a >'], [{ urlPattern: '.*', readonlySelectors: ['..'] }, '..'],
+	]) {
+		assert.throws(() => policy({ pageRules: [{ urlPattern: '.*', maskSelectors: ['.ok'] }, rule] }), (e) => e.selector === selector && e.message.includes(selector), selector);
+	}
+});

@@ -155,6 +155,36 @@ test('a private address is noticed before anybody tells', async (t) => {
 	assert.deepEqual(r.kinds(), ['full!2']);
 });
 
+test('where other page rules hold, what waits is dropped and a picture by the new ones follows', async (t) => {
+	const view = { location: { href: 'https://shop.example/' }, document: Object.assign(document, { getElementsByTagName: () => [] }) };
+	view.parent = view;
+	globalThis.window = view;
+	t.after(() => { delete globalThis.window; });
+	const r = made(t, { rules: { pageRules: [{ urlPattern: '.*/pay', maskSelectors: ['.a'] }] } });
+	r.recorder.start();
+	r.kinds();
+	await r.pass(2000);
+	r.emit(resize(1), scroll(1));
+	view.location.href = 'https://shop.example/pay';
+	r.emit(resize(2));
+	await r.pass(100);
+	assert.deepEqual(r.kinds(), ['full!2'], 'nothing of before, nothing before the picture');
+	r.emit(resize(3));
+	await r.pass();
+	assert.deepEqual(r.kinds(), ['1']);
+	// Nothing has happened on the page, and what was recorded still waits.
+	await r.pass(2000);
+	r.emit(scroll(2));
+	view.location.href = 'https://shop.example/';
+	r.recorder.look();
+	await r.pass(100);
+	assert.deepEqual(r.kinds(), ['full!2']);
+	view.location.href = 'https://shop.example/basket';
+	r.emit(resize(4));
+	await r.pass(5000);
+	assert.deepEqual(r.kinds(), ['1'], 'the same rules hold: no picture');
+});
+
 test('a batch over the limit is followed by a picture instead', async (t) => {
 	const r = made(t, { limits: { evBytes: 2000 } });
 	r.recorder.start();
