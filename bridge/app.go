@@ -129,10 +129,7 @@ func (a *App) mount(o Options) error {
 		}
 		trusted[i] = prefix
 	}
-	viewer := a.cfg.ViewerBaseURL
-	if viewer == "" {
-		viewer = a.baseURL
-	}
+	viewer := a.viewerURL()
 	cookie, err := web.NewResumeCookie(viewer)
 	if err != nil {
 		return fmt.Errorf("viewer base URL: %w", err)
@@ -175,6 +172,9 @@ func (a *App) mount(o Options) error {
 	operations.Get("/metrics", a.metrics.handler(a.store, a.hub.Pictures))
 	api.Mount(a.fiber, deps)
 	a.hub.Mount(a.fiber)
+	if err := a.mountLegacy(deps.Limits, p); err != nil {
+		return err
+	}
 	p.Mount(a.fiber)
 	if err := a.mountKnowledge(deps.Limits); err != nil {
 		return err
@@ -197,11 +197,12 @@ func (a *App) limits() api.Limits {
 	l := a.cfg.Limits
 	return api.Limits{
 		Address: calls("address:", l.AddressPerMinute), Token: calls("token:", l.TokenPerMinute),
-		Starts:        calls("start:", l.StartsPerMinute),
-		Credentials:   guesses("credentials:", l.FailedLoginsPerMinute),
-		JoinTokens:    guesses("join:", joinGuessesPerMinute),
-		SessionTokens: guesses("digits:", digitGuessesPerMinute),
-		AllTokens:     guesses("all-digits:", allDigitGuessesPerMinute),
+		Starts:      calls("start:", l.StartsPerMinute),
+		Credentials: guesses("credentials:", l.FailedLoginsPerMinute),
+		JoinTokens:  guesses("join:", joinGuessesPerMinute),
+		SessionTokens: limit.NewScan(limit.ScanConfig{
+			Name: "digits:", Each: digitGuessesPerMinute, Strangers: strangerGuessesPerMinute, Acquaintances: acquaintanceGuessesPerMinute, Clock: a.clock,
+		}),
 	}
 }
 
@@ -226,10 +227,11 @@ func streamLimits(l config.Limits) stream.Limits {
 const (
 	// 256-bit signatures need no limit against guessing; this bounds the work.
 	joinGuessesPerMinute = 120
-	// Agents mistype. At ten a minute from one address and 200 a minute from all
-	// together, trying half of 10^9 numbers takes years: docs/security.md.
-	digitGuessesPerMinute    = 10
-	allDigitGuessesPerMinute = 200
+	// Agents mistype, and a contact centre is behind one address. What that means to
+	// somebody who tries numbers stands in docs/security.md.
+	digitGuessesPerMinute        = 10
+	strangerGuessesPerMinute     = 20
+	acquaintanceGuessesPerMinute = 60
 )
 
 func (a *App) isReady(context.Context) error {
@@ -252,6 +254,14 @@ func origins(addresses ...string) []string {
 		}
 	}
 	return list
+}
+
+// viewerURL is where viewers' pages are.
+func (a *App) viewerURL() string {
+	if a.cfg.ViewerBaseURL == "" {
+		return a.baseURL
+	}
+	return a.cfg.ViewerBaseURL
 }
 
 // BaseURL returns the public base URL without a slash at the end.

@@ -7,7 +7,6 @@ import (
 	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/bridge/knowledge"
 	"github.com/cobridge/cobridge/bridge/legacy"
-	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/conversations"
 )
 
@@ -21,14 +20,6 @@ func (a *App) knowledgeConfig() legacy.KnowledgeConfig {
 			Rule: legacy.Rule(a.cfg.Legacy.Access.Knowledge), Org: conversations.OrgID(a.cfg.LegacyOrganisation()), Origins: a.cfg.Legacy.AllowedOrigins,
 		},
 	}
-}
-
-// legacyDialects are how the surfaces of the old products speak of failures.
-func (a *App) legacyDialects() []web.Dialect {
-	if !a.cfg.Legacy.Knowledge.Enabled {
-		return nil
-	}
-	return legacy.KnowledgeDialects(a.knowledgeConfig())
 }
 
 // mountKnowledge adds Knowledge Center sessions, if they are offered. They count by

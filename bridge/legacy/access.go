@@ -56,6 +56,12 @@ type limiter interface {
 	Allow(ctx context.Context, key string) error
 }
 
+// scan is the part of *limit.Scan that is called here.
+type scan interface {
+	guesses
+	Succeed(key string)
+}
+
 // guesses is the part of *limit.Guess that is called here.
 type guesses interface {
 	Check(ctx context.Context, key string) error
@@ -132,9 +138,10 @@ func (a Access) basic(ctx context.Context, s shown) (caller, error) {
 	if len(tries) == 0 {
 		return caller{}, &cobridge.Error{Code: cobridge.CodeAuthRequired, Message: "The call needs the id and the secret of an OAuth client (HTTP Basic)."}
 	}
-	wrong := guessing{{a.Limits.Credentials, s.network}}
-	if err := wrong.check(ctx); err != nil {
-		return caller{}, err
+	if wrong := a.Limits.Credentials; wrong != nil {
+		if err := wrong.Check(ctx, s.network); err != nil {
+			return caller{}, err
+		}
 	}
 	for _, t := range tries {
 		client, err := a.OAuth.Authenticate(ctx, t.ID, t.Secret)
@@ -149,8 +156,10 @@ func (a Access) basic(ctx context.Context, s shown) (caller, error) {
 		}
 		return a.ofOrganisation(client.OrgID, client.Scopes)
 	}
-	if err := wrong.fail(ctx); err != nil {
-		return caller{}, err
+	if wrong := a.Limits.Credentials; wrong != nil {
+		if err := wrong.Fail(ctx, s.network); err != nil {
+			return caller{}, err
+		}
 	}
 	return caller{}, &cobridge.Error{Code: cobridge.CodeBadCredentials, Message: "The client's id or secret is wrong."}
 }
@@ -168,39 +177,6 @@ func allow(ctx context.Context, limit limiter, key string) error {
 		return nil
 	}
 	return limit.Allow(ctx, key)
-}
-
-// guessing are the limits that count one wrong guess, each by a key. Those that are
-// nil limit nothing.
-type guessing []struct {
-	limit guesses
-	key   string
-}
-
-// check fails when there were too many wrong guesses before this one.
-func (g guessing) check(ctx context.Context) error {
-	for _, one := range g {
-		if one.limit == nil {
-			continue
-		}
-		if err := one.limit.Check(ctx, one.key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fail counts a wrong guess.
-func (g guessing) fail(ctx context.Context) error {
-	for _, one := range g {
-		if one.limit == nil {
-			continue
-		}
-		if err := one.limit.Fail(ctx, one.key); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // originOf returns the origin of the page that calls, "" if the request does not say

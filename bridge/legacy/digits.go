@@ -39,13 +39,19 @@ func badRole() error {
 // guess looks digits up. Wrong ones count against whoever tries, and against
 // everybody together.
 func (l *live) guess(ctx context.Context, network string, look func() error) error {
-	counted := guessing{{l.Limits.SessionTokens, network}, {l.Limits.AllTokens, "all"}}
-	if err := counted.check(ctx); err != nil {
+	digits := l.Limits.SessionTokens
+	if digits == nil {
+		return look()
+	}
+	if err := digits.Check(ctx, network); err != nil {
 		return err
 	}
 	err := look()
-	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
-		if err := counted.fail(ctx); err != nil {
+	switch cobridge.CodeOf(err) {
+	case "":
+		digits.Succeed(network)
+	case cobridge.CodeNotFound:
+		if err := digits.Fail(ctx, network); err != nil {
 			return err
 		}
 	}

@@ -52,10 +52,9 @@ type LiveLimits struct {
 	Limits
 
 	Starts limiter // sessions begun, per client network
-	// Wrong session tokens, per client network and of everybody together: there are
-	// only so many with nine digits.
-	SessionTokens guesses
-	AllTokens     guesses
+	// Wrong session tokens, per client network and of all together: there are only so
+	// many with nine digits.
+	SessionTokens scan // a *limit.Scan
 }
 
 // LiveSession is what everybody may know of a live session: which server has it.

@@ -1,0 +1,77 @@
+package bridge
+
+import (
+	"fmt"
+
+	"github.com/cobridge/cobridge/bridge/api"
+	"github.com/cobridge/cobridge/bridge/legacy"
+	"github.com/cobridge/cobridge/bridge/pages"
+	"github.com/cobridge/cobridge/bridge/web"
+	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/conversations"
+)
+
+// legacyDialects are how the surfaces of the old products speak of failures.
+func (a *App) legacyDialects() []web.Dialect {
+	var all []web.Dialect
+	if a.cfg.Legacy.Knowledge.Enabled {
+		all = append(all, legacy.KnowledgeDialects(a.knowledgeConfig())...)
+	}
+	if a.cfg.Legacy.Enabled {
+		// The longer path first: history lies below the base path of all.
+		all = append(all, legacy.HistoryDialects(a.historyConfig())...)
+		all = append(all, legacy.LiveDialects(a.liveConfig())...)
+	}
+	return all
+}
+
+func (a *App) legacyOrg() conversations.OrgID {
+	return conversations.OrgID(a.cfg.LegacyOrganisation())
+}
+
+// historyConfig is the surface of history, without what stands behind it.
+func (a *App) historyConfig() legacy.HistoryConfig {
+	l := a.cfg.Legacy
+	return legacy.HistoryConfig{
+		BasePath: l.BasePath, BareHistory: true,
+		Access: legacy.Access{Rule: legacy.Rule(l.Access.History), Org: a.legacyOrg(), Origins: l.AllowedOrigins},
+	}
+}
+
+// liveConfig is the surface of live sessions, without what stands behind it.
+func (a *App) liveConfig() legacy.LiveConfig {
+	l := a.cfg.Legacy
+	return legacy.LiveConfig{
+		Log: a.log, Org: a.legacyOrg(), Deployment: cobrowse.DeploymentID(l.Deployment), BasePath: l.BasePath,
+		ServerName: l.ServerName, ServerURL: l.ServerURL, Pages: l.AllowedOrigins, Desks: l.DeskOrigins, Own: origins(a.baseURL, a.viewerURL()),
+		Rules: legacy.LiveRules{
+			Create: legacy.Rule(l.Access.Create), Get: legacy.Rule(l.Access.Get),
+			Customer: legacy.Rule(l.Access.Customer), Agent: legacy.Rule(l.Access.Agent), Controller: legacy.Rule(l.Access.Controller),
+		},
+		LogSessionToken: l.LogSessionToken, Ready: a.isReady,
+	}
+}
+
+// mountLegacy adds the surfaces of Co-browse, if they are offered. They count by the
+// limits of the API. It comes before the pages, whose paths lie below the same base.
+func (a *App) mountLegacy(l api.Limits, p *pages.Pages) error {
+	if !a.cfg.Legacy.Enabled {
+		return nil
+	}
+	limits := legacy.Limits{Address: l.Address, Token: l.Token, Credentials: l.Credentials}
+	history := a.historyConfig()
+	history.Sessions, history.Access.OAuth, history.Access.Limits = a.cobrowse, a.oauth, limits
+	legacy.MountHistory(a.fiber, history)
+
+	live := a.liveConfig()
+	live.Sessions, live.OAuth = a.cobrowse, a.oauth
+	live.Limits = legacy.LiveLimits{Limits: limits, Starts: l.Starts, SessionTokens: l.SessionTokens}
+	legacy.MountLive(a.fiber, live)
+
+	if err := p.MountLegacy(a.fiber, pages.LegacyConfig{
+		BasePath: a.cfg.Legacy.BasePath, BaseURL: a.baseURL, Deployment: live.Deployment, DeskOrigins: a.cfg.Legacy.DeskOrigins,
+	}); err != nil {
+		return fmt.Errorf("load pages of the old product: %w", err)
+	}
+	return nil
+}
