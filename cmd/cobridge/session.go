@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -159,65 +157,12 @@ this session until the link expires, at most 15 minutes later.`,
 		return err
 	})
 
-	var query client.HistoryQuery
-	var from, to, output string
-	export := &cobra.Command{
-		Use: "export", Short: "Print all records, one line of JSON each, latest end first", Args: cobra.NoArgs,
-		Example: "  cobridge history export --from 2026-03-01 --output march.jsonl",
-	}
-	export.Flags().StringVar(&query.ConversationID, "conversation", "", "only those of this conversation")
-	export.Flags().StringVar(&from, "from", "", "only sessions that ended then or later: a date, or a time such as 2026-03-04T05:06:07Z")
-	export.Flags().StringVar(&to, "to", "", "only sessions that ended before")
-	export.Flags().StringVarP(&output, "output", "o", "", "file to write (default: standard output)")
-	export.RunE = action(func(ctx context.Context, _ []string) error {
-		var err error
-		if query.From, err = moment(from); err != nil {
-			return err
-		}
-		if query.To, err = moment(to); err != nil {
-			return err
-		}
-		api, err := connect()
-		if err != nil {
-			return err
-		}
-		query.PageSize = 100
-		return writeTo(c, output, func(w io.Writer) error { return writeRecords(ctx, api, query, w) })
-	})
+	// What makes a client is known once the group has its flags.
+	export := newHistoryExport(c, func() (*client.Client, error) { return connect() })
 
 	cmd := group("history", "Read the records of ended sessions", get, link, export)
 	connect = onService(cmd, c)
 	return cmd
-}
-
-func writeRecords(ctx context.Context, api *client.Client, query client.HistoryQuery, w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	for record, err := range api.History(ctx, query) {
-		if err != nil {
-			return err
-		}
-		if err := encoder.Encode(record); err != nil { //nolint:gosec // its nine digits let nobody in any more
-			return err
-		}
-	}
-	return nil
-}
-
-// writeTo lets fn write a file, or standard output. Where a file cannot be
-// written to its end, what is there of it is removed: half an export looks whole.
-func writeTo(c console, path string, fn func(io.Writer) error) error {
-	if path == "" || path == "-" {
-		return fn(c.out)
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the caller names the file
-	if err != nil {
-		return fmt.Errorf("write export: %w", err)
-	}
-	if err := errors.Join(fn(file), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
 }
 
 // moment reads a date (its start in UTC) or a time; "" is no bound.
