@@ -44,6 +44,13 @@ type Page struct {
 // MaskSelector is a mask selector that the deployment of a [Page] must have.
 const MaskSelector = ".by-rule"
 
+// AddressPattern and AddressSelector are a mask rule for some pages that the
+// deployment of a [Page] must have.
+const (
+	AddressPattern  = `.*/(proof/paying|frame\?.*)`
+	AddressSelector = ".by-address"
+)
+
 // NewPage draws the secrets of a page that is served on an origin of its own and
 // loads the customer script from an address, for a deployment.
 func NewPage(site, script, deployment string) (*Page, error) {

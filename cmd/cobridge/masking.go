@@ -150,6 +150,7 @@ func proveOn(
 	}
 	site := "http://" + ln.Addr().String()
 	rules.MaskSelectors = append(rules.MaskSelectors, maskproof.MaskSelector)
+	rules.PageRules = append(rules.PageRules, cobrowse.PageRule{URLPattern: maskproof.AddressPattern, MaskSelectors: []string{maskproof.AddressSelector}})
 	d, err := app.Cobrowse().CreateDeployment(ctx, cobrowse.Deployment{
 		OrgID: config.DemoOrgID, Name: "Masking proof", AllowedOrigins: []string{site}, StartURL: site + "/proof", Rules: rules,
 	})
