@@ -26,6 +26,7 @@ const (
 	cobra      = "github.com/spf13/cobra"
 	fasthttp   = "github.com/valyala/fasthttp"
 	fiber      = "github.com/gofiber/fiber/v2"
+	gobreaker  = "github.com/sony/gobreaker/v2"
 	goCmp      = "github.com/google/go-cmp"
 	goleak     = "go.uber.org/goleak"
 	httpmock   = "github.com/jarcoal/httpmock"
@@ -54,13 +55,13 @@ var house = map[string][]string{
 	"": {}, // the root package: the ground everything stands on
 
 	// What starts things.
-	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/devtools", "bridge/maskproof", "cobrowse", "cobrowse/client", "mocks", cobra, pflag},
+	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/devtools", "bridge/gcb", "bridge/maskproof", "cobrowse", "cobrowse/client", "mocks", cobra, pflag},
 	"mocks":          {"bridge", "bridge/config", httpmock},
 	"mocks/contract": {},
 
 	// The service put together, by hand.
 	"bridge": {
-		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/legacy", "bridge/bayeux", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
+		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/gcb", "bridge/legacy", "bridge/bayeux", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
 		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "oauth", "docs", anyThirdParty,
 	},
 
@@ -70,6 +71,7 @@ var house = map[string][]string{
 	"bridge/pages":             {"cobrowse", "cobrowse/webui", "bridge/web", "docs", fiber},
 	"bridge/bayeux":            {"bridge/web", fiber, websocket, xrate},
 	"bridge/legacy":            {"bridge/bayeux", "cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber},
+	"bridge/gcb":               {"cobrowse", resty, gobreaker},
 	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", bbolt},
 	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", goCmp},
 	"bridge/limit":             {xrate},
