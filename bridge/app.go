@@ -19,6 +19,7 @@ import (
 	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
 	"github.com/cobridge/cobridge/bridge/knowledge"
+	"github.com/cobridge/cobridge/bridge/legacy"
 	"github.com/cobridge/cobridge/bridge/limit"
 	"github.com/cobridge/cobridge/bridge/pages"
 	"github.com/cobridge/cobridge/bridge/stream"
@@ -49,6 +50,7 @@ type App struct {
 	directory *conversations.Local
 	cobrowse  *cobrowse.Service
 	knowledge *knowledge.Service // nil unless Knowledge Center sessions are offered
+	channels  *legacy.Channels   // nil unless Co-browse is offered
 	hub       *stream.Hub
 	fiber     *fiber.App
 	admin     *fiber.App // nil unless there is a separate admin address

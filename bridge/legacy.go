@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/cobridge/cobridge/bridge/api"
+	"github.com/cobridge/cobridge/bridge/bayeux"
 	"github.com/cobridge/cobridge/bridge/legacy"
 	"github.com/cobridge/cobridge/bridge/pages"
 	"github.com/cobridge/cobridge/bridge/web"
@@ -67,6 +68,12 @@ func (a *App) mountLegacy(l api.Limits, p *pages.Pages) error {
 	live.Sessions, live.OAuth = a.cobrowse, a.oauth
 	live.Limits = legacy.LiveLimits{Limits: limits, Starts: l.Starts, SessionTokens: l.SessionTokens}
 	legacy.MountLive(a.fiber, live)
+	a.channels = legacy.NewChannels(legacy.ChannelsConfig{
+		Live: live, Events: a.store, Clock: a.clock, CallbackPolling: a.cfg.Legacy.CallbackPolling,
+		Limits: bayeux.Limits{ClientsPerNetwork: a.cfg.Limits.StreamsPerAddress, SocketsPerNetwork: a.cfg.Limits.StreamsPerAddress},
+	})
+	a.channels.Mount(a.fiber)
+	a.metrics.bayeux(a.channels.Stats)
 
 	if err := p.MountLegacy(a.fiber, pages.LegacyConfig{
 		BasePath: a.cfg.Legacy.BasePath, BaseURL: a.baseURL, Deployment: live.Deployment, DeskOrigins: a.cfg.Legacy.DeskOrigins,

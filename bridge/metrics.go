@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/cobridge/cobridge/bridge/bayeux"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
 	"github.com/cobridge/cobridge/bridge/stream"
 	"github.com/cobridge/cobridge/cobrowse/relay"
@@ -99,6 +100,37 @@ func (m *metrics) stream() stream.Metrics {
 		Violated: m.violations.Inc,
 		Panicked: m.panics.Inc,
 	}
+}
+
+// bayeux adds what the server of the CometD clients says of itself.
+func (m *metrics) bayeux(stats func() bayeux.Stats) {
+	gauge := func(name, help string, value func(bayeux.Stats) int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value(stats())) })
+	}
+	count := func(name, help, label, value string, read func(bayeux.Stats) uint64) prometheus.Collector {
+		opts := prometheus.CounterOpts{Name: name, Help: help}
+		if label != "" {
+			opts.ConstLabels = prometheus.Labels{label: value}
+		}
+		return prometheus.NewCounterFunc(opts, func() float64 { return float64(read(stats())) })
+	}
+	const gone, refused = "CometD clients that have gone, by why.", "What CometD clients asked for and did not get, by why."
+	m.registry.MustRegister(
+		gauge("cobridge_cometd_clients", "CometD clients that are known.", func(s bayeux.Stats) int { return s.Clients }),
+		gauge("cobridge_cometd_parked", "Long polls that wait.", func(s bayeux.Stats) int { return s.Parked }),
+		gauge("cobridge_cometd_sockets", "Open WebSockets of CometD clients.", func(s bayeux.Stats) int { return s.Sockets }),
+		count("cobridge_cometd_handshakes_total", "CometD clients that were let in.", "", "", func(s bayeux.Stats) uint64 { return s.Handshakes }),
+		count("cobridge_cometd_calls_total", "Messages of CometD clients on service channels.", "", "", func(s bayeux.Stats) uint64 { return s.Calls }),
+		count("cobridge_cometd_events_total", "Events queued for CometD clients.", "", "", func(s bayeux.Stats) uint64 { return s.Delivered }),
+		count("cobridge_cometd_panics_total", "Panics while a message was answered.", "", "", func(s bayeux.Stats) uint64 { return s.Panics }),
+		count("cobridge_cometd_refused_total", refused, "reason", "handshake", func(s bayeux.Stats) uint64 { return s.Refused }),
+		count("cobridge_cometd_refused_total", refused, "reason", "unknownClient", func(s bayeux.Stats) uint64 { return s.Unknown }),
+		count("cobridge_cometd_refused_total", refused, "reason", "tooManyMessages", func(s bayeux.Stats) uint64 { return s.Limited }),
+		count("cobridge_cometd_gone_total", gone, "reason", string(bayeux.Disconnected), func(s bayeux.Stats) uint64 { return s.Disconnected }),
+		count("cobridge_cometd_gone_total", gone, "reason", string(bayeux.ConnectionLost), func(s bayeux.Stats) uint64 { return s.ConnectionLost }),
+		count("cobridge_cometd_gone_total", gone, "reason", string(bayeux.Overflowed), func(s bayeux.Stats) uint64 { return s.Overflowed }),
+		count("cobridge_cometd_gone_total", gone, "reason", string(bayeux.Dismissed), func(s bayeux.Stats) uint64 { return s.Dismissed }),
+	)
 }
 
 // handler serves the metrics, together with what the store and the relay say of themselves.

@@ -21,7 +21,7 @@ const purgeInterval = 10 * time.Minute
 // applications that are used through Transport.
 func (a *App) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	errs := make(chan error, 4)
+	errs := make(chan error, 8)
 	listening := make(chan struct{})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -35,6 +35,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	work("sessions", a.cobrowse.Run)
 	work("streams", func(ctx context.Context) error { return a.hub.Run(ctx, func() { close(listening) }) })
+	if a.channels != nil {
+		work("channels", func(ctx context.Context) error { return a.channels.Run(ctx, nil) })
+	}
 	work("purge", a.purge)
 	work("attached data", func(ctx context.Context) error {
 		return a.store.Follow(ctx, "attached-data", nil, func(ctx context.Context, e cobrowse.Event) error {
@@ -127,7 +130,11 @@ func (a *App) Serve(ctx context.Context, ln, admin net.Listener) error {
 	a.log.InfoContext(ctx, "shutting down", "drain", a.cfg.Shutdown.Drain)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Shutdown.Drain)
 	defer cancel()
-	err := errors.Join(cause, a.hub.Shutdown(drain), shutdown(drain, a.fiber, ln), shutdown(drain, a.admin, admin))
+	err := errors.Join(cause, a.hub.Shutdown(drain))
+	if a.channels != nil {
+		err = errors.Join(err, a.channels.Shutdown(drain))
+	}
+	err = errors.Join(err, shutdown(drain, a.fiber, ln), shutdown(drain, a.admin, admin))
 	stop()
 	wg.Wait()
 	close(failed)
