@@ -18,6 +18,7 @@ import (
 	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/gcb"
 	"github.com/cobridge/cobridge/bridge/knowledge"
 	"github.com/cobridge/cobridge/bridge/legacy"
 	"github.com/cobridge/cobridge/bridge/limit"
@@ -51,6 +52,7 @@ type App struct {
 	cobrowse  *cobrowse.Service
 	knowledge *knowledge.Service // nil unless Knowledge Center sessions are offered
 	channels  *legacy.Channels   // nil unless Co-browse is offered
+	upstream  *gcb.Client        // nil unless there is an old server
 	hub       *stream.Hub
 	fiber     *fiber.App
 	admin     *fiber.App // nil unless there is a separate admin address
@@ -97,7 +99,12 @@ func (a *App) build(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("read the key of join tokens: %w", err)
 	}
+	remote, err := a.openUpstream(o.Version)
+	if err != nil {
+		return err
+	}
 	a.cobrowse = cobrowse.New(cobrowse.Config{
+		Remote: remote, RemoteOrg: a.legacyOrg(), RemoteImport: a.cfg.Legacy.Upstream.Import,
 		Store: a.store, Index: a.store, Deployments: a.store, Directory: a.directory, Clock: a.clock, Log: a.log,
 		Tokens: cobrowse.NewJoinTokens(joinKey, issuer, a.cfg.Join.TokenLifetime, a.clock),
 		Rules: cobrowse.Rules{
@@ -296,4 +303,9 @@ func (a *App) Routes() []string {
 var _ io.Closer = (*App)(nil)
 
 // Close closes the store. Everything that uses the application has stopped.
-func (a *App) Close() error { return a.store.Close() }
+func (a *App) Close() error {
+	if a.upstream != nil {
+		a.upstream.Close()
+	}
+	return a.store.Close()
+}

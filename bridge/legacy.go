@@ -1,10 +1,13 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
+	"strings"
 
 	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/bridge/bayeux"
+	"github.com/cobridge/cobridge/bridge/gcb"
 	"github.com/cobridge/cobridge/bridge/legacy"
 	"github.com/cobridge/cobridge/bridge/pages"
 	"github.com/cobridge/cobridge/bridge/web"
@@ -28,6 +31,33 @@ func (a *App) legacyDialects() []web.Dialect {
 
 func (a *App) legacyOrg() conversations.OrgID {
 	return conversations.OrgID(a.cfg.LegacyOrganisation())
+}
+
+// openUpstream returns the old server that is asked for what is not here, nil
+// without one.
+func (a *App) openUpstream(version string) (cobrowse.Remote, error) {
+	u := a.cfg.Legacy.Upstream
+	if u.URL == "" {
+		return nil, nil //nolint:nilnil // there need not be one
+	}
+	client, err := gcb.New(gcb.Config{
+		URL: u.URL, User: u.User, Password: string(u.Password), Origin: strings.Join(origins(a.baseURL), ""), Timeout: u.Timeout,
+		UserAgent: strings.TrimSuffix("cobridge/"+version, "/"), Clock: a.clock, Log: a.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("legacy.upstream: %w", err)
+	}
+	a.upstream = client
+	return client, nil
+}
+
+// elsewhere asks the old server which node has a session.
+func (a *App) elsewhere(ctx context.Context, token cobrowse.SessionToken) (legacy.LiveSession, error) {
+	found, err := a.cobrowse.RemoteLive(ctx, a.legacyOrg(), token)
+	if err != nil {
+		return legacy.LiveSession{}, err
+	}
+	return legacy.LiveSession{SessionToken: found.Token, SessionServerName: found.ServerName, SessionServerURL: found.ServerURL}, nil
 }
 
 // historyConfig is the surface of history, without what stands behind it.
@@ -65,6 +95,9 @@ func (a *App) mountLegacy(l api.Limits, p *pages.Pages) error {
 	legacy.MountHistory(a.fiber, history)
 
 	live := a.liveConfig()
+	if a.upstream != nil {
+		live.Elsewhere = a.elsewhere
+	}
 	live.Sessions, live.OAuth = a.cobrowse, a.oauth
 	live.Limits = legacy.LiveLimits{Limits: limits, Starts: l.Starts, SessionTokens: l.SessionTokens}
 	legacy.MountLive(a.fiber, live)

@@ -161,6 +161,12 @@ func (c Config) checkCobrowse(found *problems) {
 			found.add(name, "%q, want http(s)://host[:port]/path", address)
 		}
 	}
+	if l.Upstream.URL != "" && c.LegacyOrganisation() == "" {
+		found.add("legacy.organisation", "missing beside legacy.upstream.url, and organisations has %d of them", len(c.Organisations))
+	}
+	if l.Upstream.Password != "" && l.Upstream.User == "" {
+		found.add("legacy.upstream.user", "missing beside legacy.upstream.password")
+	}
 	within(found, "legacy.upstream.timeout", l.Upstream.Timeout, 100*time.Millisecond, time.Minute)
 	within(found, "legacy.domRestrictions.every", l.DOMRestrictions.Every, time.Second, day)
 }
