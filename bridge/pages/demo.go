@@ -2,6 +2,7 @@ package pages
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"html/template"
 	"net/url"
@@ -33,6 +34,7 @@ const (
 	DemoShopPath       = "/shop/"           // on the shop's origin
 	DemoPlaygroundPath = "/demo/playground" // on the shop's origin
 	DemoDesktopPath    = "/demo/desktop"    // on the API's origin
+	DemoLegacyPath     = "/shop/legacy"     // on the shop's origin
 
 	shopAssetPath    = "/shop/assets/"
 	desktopAssetPath = "/demo/assets/"
@@ -61,6 +63,7 @@ type demoView struct {
 	Script, Deployment string
 	Products           []product
 	Product            product
+	App, Nonce         string // of a page with the old product's script
 
 	path  string // where the assets are
 	names map[string]string
@@ -107,6 +110,7 @@ func (p *Pages) MountDemo(router fiber.Router, cfg DemoConfig) error {
 		router.Get(address, d.page(path+".html", title, path))
 	}
 	router.Get("/shop/product/:id", d.product)
+	router.Get(DemoLegacyPath, d.legacy)
 	// What is sent is thrown away. The answer makes a page load of its own, as in
 	// any shop.
 	for _, path := range []string{"/shop/payment", "/shop/thanks"} {
@@ -160,6 +164,22 @@ func (d *demo) product(c *fiber.Ctx) error {
 	}
 	v := demoView{Title: d.products[i].Name, Page: "product", Product: d.products[i], Deployment: string(d.cfg.ShopDeployment), path: shopAssetPath}
 	return d.render(c, "product.html", v)
+}
+
+// legacy answers GET /shop/legacy: a page as the old product's customers have it,
+// with its options and its snippet inside. What the snippet does, Trusted Types forbid.
+func (d *demo) legacy(c *fiber.Ctx) error {
+	v := demoView{
+		Title: "Old page", Page: "legacy", Deployment: string(d.cfg.ShopDeployment), path: shopAssetPath,
+		App: d.cfg.BaseURL + strings.TrimSuffix(scriptPath, "/js/"), Nonce: rand.Text(),
+	}
+	if err := d.render(c, "legacy.html", v); err != nil {
+		return err
+	}
+	policy := string(c.Response().Header.Peek(fiber.HeaderContentSecurityPolicy))
+	policy = strings.Replace(policy, "script-src 'self'", "script-src 'self' 'nonce-"+v.Nonce+"'", 1)
+	c.Set(fiber.HeaderContentSecurityPolicy, strings.Replace(policy, "; require-trusted-types-for 'script'", "", 1))
+	return nil
 }
 
 // desktop answers GET /demo/desktop.
