@@ -147,18 +147,19 @@ func checkTimes(bad *problems, in Session, now time.Time) {
 // importPages returns the pages of a record: clean, and as many as there is room for.
 func importPages(bad *problems, in Session) []PageVisit {
 	var kept Session
+	dated := !in.CreatedAt.IsZero() && !in.EndedAt.IsZero() // else that is what is wrong
 	for i, p := range in.Pages {
 		address, err := sanitisePage(p.URL)
 		if err != nil || address == "" {
 			bad.addf("format", "pages[%d].url", i)
 		}
-		if p.EnteredAt.Before(in.CreatedAt.Add(-importDrift)) || p.EnteredAt.After(in.EndedAt.Add(importDrift)) {
+		if dated && (p.EnteredAt.Before(in.CreatedAt.Add(-importDrift)) || p.EnteredAt.After(in.EndedAt.Add(importDrift))) {
 			bad.addf("range", "pages[%d].dateEntered", i)
 		}
 		if p.LeftAt.IsZero() {
 			p.LeftAt = in.EndedAt
 		}
-		if p.LeftAt.Sub(p.EnteredAt) > in.EndedAt.Sub(in.CreatedAt)+importDrift {
+		if dated && p.LeftAt.Sub(p.EnteredAt) > in.EndedAt.Sub(in.CreatedAt)+importDrift {
 			bad.addf("range", "pages[%d].durationSeconds", i)
 		}
 		if len(*bad) >= maxImportProblems {
@@ -183,4 +184,27 @@ func utcMilli(t time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC().Truncate(time.Millisecond)
+}
+
+// PageLeft returns when a page was left of which only the whole seconds are known
+// that it was shown for, from begin on: at end, when the next one came or the
+// session ended, if that is so many seconds later, else after these seconds.
+func PageLeft(begin, end time.Time, seconds int64) time.Time {
+	if shown := end.Sub(begin); !end.IsZero() && shown >= 0 && int64(shown/time.Second) == seconds {
+		return end
+	}
+	return begin.Add(time.Duration(seconds) * time.Second)
+}
+
+// CleanPageURL returns the address of a page as records have it: without user
+// info, query and fragment, which may be private. It fails with
+// CodeConstraintValidation for what is not of the web.
+func CleanPageURL(raw string) (string, error) {
+	address, err := sanitisePage(raw)
+	if err == nil && address == "" {
+		var bad problems
+		bad.add("url", "required")
+		err = bad.err("The page")
+	}
+	return address, err
 }

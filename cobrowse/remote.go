@@ -3,7 +3,6 @@ package cobrowse
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -50,7 +49,6 @@ func (s *Service) orRemote(ctx context.Context, org conversations.OrgID, id Sess
 	if cobridge.CodeOf(err) != cobridge.CodeNotFound || !s.remote.serves(org) {
 		return Session{}, err
 	}
-	id = SessionID(strings.ToLower(string(id)))
 	if !isUUID(string(id)) {
 		return Session{}, err
 	}
