@@ -17,6 +17,7 @@ import (
 
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/gcb"
 	"github.com/cobridge/cobridge/bridge/legacy"
 	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/bridge/web"
@@ -151,16 +152,17 @@ func sample() cobrowse.Session {
 	}
 }
 
-// TestHistoryRecord: the published sample byte by byte, and what else a session can be.
-func TestHistoryRecord(t *testing.T) {
-	t.Parallel()
-	doc := openapitest.NewChecker(t)
+// historyCase is a session that differs from the sample, and its record.
+type historyCase struct {
+	name   string
+	change func(*cobrowse.Session)
+	want   string
+}
+
+// historyCases are the published sample, and what else a session can be.
+func historyCases() []historyCase {
 	const head = `{"id":"` + recordID + `","sessionToken":"407215938","creationTime":1718036395021,`
-	for _, tt := range []struct {
-		name   string
-		change func(*cobrowse.Session)
-		want   string
-	}{
+	return []historyCase{
 		{"the published sample", func(*cobrowse.Session) {}, head + `"activationTime":1718036402110,"deactivationTime":1718036755482,"pages":[` +
 			`{"url":"https://shop.example/cart","enteredTimestamp":1718036402195,"duration":96},` +
 			`{"url":"https://shop.example/checkout","enteredTimestamp":1718036498240,"duration":257}]}`},
@@ -206,7 +208,13 @@ func TestHistoryRecord(t *testing.T) {
 		{"a clock that was set back", func(s *cobrowse.Session) { s.EndedAt = ms("1718036498000") }, head + `"activationTime":1718036402110,"deactivationTime":1718036498000,"pages":[` +
 			`{"url":"https://shop.example/cart","enteredTimestamp":1718036402195,"duration":96},` +
 			`{"url":"https://shop.example/checkout","enteredTimestamp":1718036498240,"duration":0}]}`},
-	} {
+	}
+}
+
+func TestHistoryRecord(t *testing.T) {
+	t.Parallel()
+	doc := openapitest.NewChecker(t)
+	for _, tt := range historyCases() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := sample()
@@ -222,6 +230,39 @@ func TestHistoryRecord(t *testing.T) {
 		})
 	}
 }
+
+// TestHistoryOfAnotherServer: a record that another server of the same kind tells is
+// told again as it was, value by value.
+func TestHistoryOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	for _, tt := range historyCases() {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := sample()
+			tt.change(&s)
+			there := history(t, archive{recordID: s}, func(c *legacy.HistoryConfig) { c.Access.Rule = legacy.RuleOpen })
+			client, err := gcb.New(gcb.Config{URL: "http://old.example/cobrowse", Transport: transport{there}, Clock: testenv.NewClock(t0).Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(client.Close)
+			read, err := client.Record(t.Context(), recordID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read.OrgID = orgID
+			want := strings.ReplaceAll(tt.want, "a&b<c", "a&b%3Cc") // as browsers write it
+			if diff := cmp.Diff(want, ask(t, history(t, archive{recordID: read}), http.MethodGet, historyPath+recordID).text); diff != "" {
+				t.Errorf("told again (-first +again):\n%s", diff)
+			}
+		})
+	}
+}
+
+// transport answers requests from an application.
+type transport struct{ app *fiber.App }
+
+func (a transport) RoundTrip(r *http.Request) (*http.Response, error) { return a.app.Test(r, -1) }
 
 func TestHistoryAddresses(t *testing.T) {
 	t.Parallel()
