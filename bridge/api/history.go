@@ -10,6 +10,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
@@ -161,6 +162,73 @@ func (a *api) getRecord(c *fiber.Ctx) error {
 		return err
 	}
 	return c.JSON(newRecordBody(s))
+}
+
+// maxRecordBody is the limit of a record's body, in bytes. A record keeps 64 KiB of
+// addresses; with the rest of 500 pages, and escapes, that is twice as much.
+const maxRecordBody = 192 << 10
+
+// recordRequest is a record to import: what is known of sessions of other servers. It
+// has the members of recordBody, of which those that it leaves out are ignored, or
+// have to be empty.
+type recordRequest struct {
+	ID            cobrowse.SessionID    `json:"id"`
+	SessionID     cobrowse.SessionID    `json:"sessionId"`
+	SessionToken  cobrowse.SessionToken `json:"sessionToken"`
+	DateCreated   web.Time              `json:"dateCreated"`
+	DateActivated web.Time              `json:"dateActivated"`
+	DateEnded     web.Time              `json:"dateEnded"`
+	EndReason     cobrowse.EndReason    `json:"endReason"`
+	Pages         []pageBody            `json:"pages"`
+}
+
+func (r recordRequest) session(id cobrowse.SessionID) cobrowse.Session {
+	s := cobrowse.Session{
+		ID: id, Token: r.SessionToken, Legacy: true, EndReason: r.EndReason,
+		CreatedAt: time.Time(r.DateCreated), ActivatedAt: time.Time(r.DateActivated), EndedAt: time.Time(r.DateEnded),
+	}
+	for i, p := range r.Pages {
+		end := s.EndedAt
+		if i+1 < len(r.Pages) {
+			end = time.Time(r.Pages[i+1].DateEntered)
+		}
+		entered := time.Time(p.DateEntered)
+		s.Pages = append(s.Pages, cobrowse.PageVisit{URL: p.URL, Title: p.Title, EnteredAt: entered, LeftAt: cobrowse.PageLeft(entered, end, p.DurationSeconds)})
+	}
+	return s
+}
+
+// putRecord answers PUT /api/v2/cobrowse/history/{sessionId}: 201 for a record that
+// was imported, 200 for one that is there already.
+func (a *api) putRecord(c *fiber.Ctx) error {
+	id := sessionParam(c)
+	var in recordRequest
+	if err := a.decodeLimit(c, schemaRecord, &in, maxRecordBody); err != nil {
+		return err
+	}
+	for field, named := range map[string]cobrowse.SessionID{"id": in.ID, "sessionId": in.SessionID} {
+		if named != "" && named != id {
+			return &cobridge.Error{
+				Code: cobridge.CodeConstraintValidation, Message: "The body is about another session than the address.",
+				Details: []cobridge.Detail{{FieldName: field, ErrorCode: "not.allowed"}},
+			}
+		}
+	}
+	ctx, org := c.UserContext(), orgOf(c)
+	created, err := a.Sessions.Import(ctx, org, in.session(id))
+	if err != nil {
+		return err
+	}
+	record, err := a.Sessions.Record(ctx, org, id)
+	if err != nil {
+		return err
+	}
+	body := newRecordBody(record)
+	if created {
+		c.Set(fiber.HeaderLocation, body.SelfURI)
+		c.Status(fiber.StatusCreated)
+	}
+	return c.JSON(body)
 }
 
 type historyLinkBody struct {

@@ -76,6 +76,7 @@ type sessions interface {
 	Redeem(ctx context.Context, raw, tab string) (cobrowse.Joined, error)
 	Record(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID) (cobrowse.Session, error)
 	Records(ctx context.Context, r cobrowse.RecordRequest) ([]cobrowse.Session, bool, error)
+	Import(ctx context.Context, org conversations.OrgID, record cobrowse.Session) (bool, error)
 	HistoryLink(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID) (cobrowse.HistoryLink, error)
 
 	StartFromDeployment(ctx context.Context, r cobrowse.DeploymentStart) (cobrowse.Session, cobrowse.JoinToken, error)
@@ -166,6 +167,7 @@ func (a *api) table() []route {
 		{post, "/api/v2/cobrowse/join", open, a.join},
 		{get, "/api/v2/cobrowse/history", readSessions, a.listHistory},
 		{get, "/api/v2/cobrowse/history/:sessionId", readSessions, a.getRecord},
+		{put, "/api/v2/cobrowse/history/:sessionId", writeSessions, a.putRecord},
 		{post, "/api/v2/cobrowse/history/:sessionId/links", readSessions, a.createHistoryLink},
 
 		{get, "/api/v2/cobrowse/deployments", readSessions, a.listDeployments},

@@ -30,10 +30,12 @@ const (
 	schemaStart        = "StartRequest"
 	schemaJoin         = "JoinRequest"
 	schemaDeployment   = "DeploymentRequest"
+	schemaRecord       = "HistoryRecordRequest"
 )
 
 var requestSchemas = []string{
 	schemaConversation, schemaAttributes, schemaSession, schemaPatch, schemaInvite, schemaAttach, schemaStart, schemaJoin, schemaDeployment,
+	schemaRecord,
 }
 
 // schemas checks request bodies. They are compiled when the first body comes: it
@@ -77,9 +79,14 @@ func compile(document []byte) (map[string]*jsonschema.Schema, error) {
 // breaks rules fails with CodeConstraintValidation and one Detail per problem, and v
 // has as much of it as could be read; otherwise it fails as web.Decode does.
 func (a *api) decode(c *fiber.Ctx, schema string, v any) error {
+	return a.decodeLimit(c, schema, v, web.DefaultBodyLimit)
+}
+
+// decodeLimit is decode with another limit of the body, in bytes.
+func (a *api) decodeLimit(c *fiber.Ctx, schema string, v any, limit int) error {
 	// Numbers become float64 on purpose: all of ours are small, and an exact 1e999999 costs megabytes.
 	var instance map[string]any
-	if err := web.Decode(c, &instance); err != nil {
+	if err := web.DecodeLimit(c, &instance, limit); err != nil {
 		return err
 	}
 	compiled, err := a.schemas.load()

@@ -249,6 +249,21 @@ func TestCalls(t *testing.T) {
 			},
 		},
 		{
+			name: "ImportHistoryRecord", method: "PUT", path: "/api/v2/cobrowse/history/s1", status: 200, answer: strings.Replace(session, `"id"`, `"sessionToken":"123456789","pages":[],"id"`, 1),
+			do: func(ctx context.Context, c *client.Client) (result, error) {
+				record, created, err := c.ImportHistoryRecord(ctx, "s1", client.NewHistoryRecord{
+					SessionToken: "123456789", DateCreated: time.UnixMilli(1718036395021).UTC(), DateEnded: time.UnixMilli(1718036755482).UTC(),
+					Pages: []client.PageVisit{{URL: "https://shop.example/", DateEntered: time.UnixMilli(1718036402195).UTC(), DurationSeconds: 7}},
+				})
+				if created {
+					err = errors.Join(err, errors.New("200 is taken for a new record"))
+				}
+				return record, err
+			},
+			sent: `PUT /api/v2/cobrowse/history/s1 Bearer t1 {"sessionToken":"123456789","dateCreated":"2024-06-10T16:19:55.021Z","dateEnded":"2024-06-10T16:25:55.482Z","pages":[{"url":"https://shop.example/","dateEntered":"2024-06-10T16:20:02.195Z","durationSeconds":7}]}`,
+			want: func(r result) bool { return r.(client.HistoryRecord).SessionToken == "123456789" },
+		},
+		{
 			name: "CreateHistoryLink", method: "POST", path: "/api/v2/cobrowse/history/s1/links", status: 201, answer: `{"url":"https://x/cobrowse/history/s1?token=a.b.c","expiresAt":"2026-03-04T05:06:07.089Z"}`,
 			do:   func(ctx context.Context, c *client.Client) (result, error) { return c.CreateHistoryLink(ctx, "s1") },
 			sent: "POST /api/v2/cobrowse/history/s1/links Bearer t1",

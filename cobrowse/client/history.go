@@ -122,6 +122,25 @@ func (c *Client) HistoryRecord(ctx context.Context, sessionID string) (HistoryRe
 	return record, err
 }
 
+// NewHistoryRecord is the record of a session that another server held.
+type NewHistoryRecord struct {
+	SessionToken  string      `json:"sessionToken"` // nine digits
+	DateCreated   time.Time   `json:"dateCreated"`
+	DateActivated time.Time   `json:"dateActivated,omitzero"` // zero if it never became active
+	DateEnded     time.Time   `json:"dateEnded"`
+	EndReason     string      `json:"endReason,omitempty"` // empty = not known
+	Pages         []PageVisit `json:"pages,omitzero"`      // oldest first; the service keeps at most 500
+}
+
+// ImportHistoryRecord stores a record. If the service has one with this id it stays
+// as it is, and created is false; a call that was repeated on the way may find what
+// it stored itself. It is refused with 409 while a session with this id is live, and
+// with 400 if the retention of such a record is over. Scope cobrowse:session:write.
+func (c *Client) ImportHistoryRecord(ctx context.Context, sessionID string, in NewHistoryRecord) (record HistoryRecord, created bool, err error) {
+	header, err := c.do(ctx, call{method: http.MethodPut, path: historyPath + "/" + segment(sessionID), body: in, into: &record})
+	return record, err == nil && header.Get("Location") != "", err
+}
+
 // HistoryLink shows the history page of one session to whoever has it, as often
 // as wanted until it expires.
 type HistoryLink struct {

@@ -30,6 +30,7 @@ func (sc *scene) writers(t T) (routes []route, conversation string) {
 		{method: http.MethodPost, path: attachPath},
 		{method: http.MethodPost, path: deploymentsPath},
 		{method: http.MethodPut, path: deploymentsPath + "/" + d.ID},
+		{method: http.MethodPut, path: historyPath + "/" + unknownID(93)},
 		{method: http.MethodPost, path: conversationsPath},
 		{method: http.MethodPatch, path: attributesPath(conv)},
 		{method: http.MethodPost, path: redeemPath},

@@ -17,6 +17,9 @@ func historyCases() []Case {
 		{"history is kept for its time and then gone", historyRetention},
 		{"history of a session that a customer started names its digits", historyOfStarted},
 		{"history is shown by a link, that of a live session too", historyLinks},
+		{"history of another server is imported, once", historyImport},
+		{"history of another server is refused if it breaks rules", historyImportRefused},
+		{"history of another server is refused for the id of a live session, or of somebody else", historyImportTaken},
 	}
 }
 

@@ -56,6 +56,7 @@ func (s *suite) routes() []route {
 		{http.MethodDelete, deploymentsPath + "/" + id, scopeSessionWrite, nil},
 		{http.MethodGet, historyPath, scopeSessionRead, nil},
 		{http.MethodGet, historyPath + "/" + id, scopeSessionRead, nil},
+		{http.MethodPut, historyPath + "/" + id, scopeSessionWrite, body{"sessionToken": "123456789", "dateCreated": "1999-01-02T03:04:05Z", "dateEnded": "1999-01-02T04:04:05Z"}},
 		{http.MethodPost, linksPath(id), scopeSessionRead, nil},
 	}
 }
