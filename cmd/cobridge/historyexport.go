@@ -330,7 +330,7 @@ func writeTo(c console, path string, force bool, fn func(io.Writer) error) error
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.Mode().IsRegular() && !info.IsDir(): // a device or a named pipe, which cannot be replaced
-		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		file, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the caller names the file
 		if err != nil {
 			return fmt.Errorf("write export: %w", err)
 		}

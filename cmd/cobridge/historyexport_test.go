@@ -48,7 +48,7 @@ func newArchive(t *testing.T, n int, change ...func(i int, s *cobrowse.Session))
 	t.Helper()
 	a := &archive{from: time.Now().UTC().Truncate(time.Minute).Add(-time.Duration(n) * time.Minute)}
 	path := filepath.Join(t.TempDir(), "store.db")
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	store, err := bolt.Open(t.Context(), bolt.Config{Path: path, Log: log})
 	if err != nil {
 		t.Fatal(err)
