@@ -18,16 +18,17 @@ export const isSupported = () => {
 	}
 };
 
-/** @param {Element} el */
-const markServiceElement = (el) => {
-	el?.setAttribute?.(serviceAttribute, 'true');
-};
-
 /**
  * What a page in a frame gets.
  * @param {Record<string, any>} configuration
+ * @param {() => void} renew has viewers get a new picture
  */
-export const makeChildAPI = (configuration) => {
+export const makeChildAPI = (configuration, renew) => {
+	/** @param {Element} el */
+	const markServiceElement = (el) => {
+		el?.setAttribute?.(serviceAttribute, 'true');
+		renew();
+	};
 	const masked = makeSignal({ all: true });
 	const api = Object.freeze({ isTopContext: false, configuration, isBrowserSupported: isSupported, markServiceElement, onMaskedElement: masked.signal });
 	return { api, masked };
@@ -44,7 +45,7 @@ export const makeChildAPI = (configuration) => {
  * @param {(text: string) => void} parts.log
  */
 export const makeTopAPI = ({ cobridge, config, media, restoring, booted, log }) => {
-	const { api: child, masked } = makeChildAPI(config.effective);
+	const { api: child, masked } = makeChildAPI(config.effective, () => {}); // the scrubber sees it
 	const names = ['onInitialized', 'onSessionStarted', 'onAgentJoined', 'onSessionEnded', 'onAgentNavigated', 'onNavigationFailed', 'onWriteModeRequested', 'onModeChanged'];
 	const signals = Object.fromEntries(names.map((name) => [name, makeSignal()]));
 	const fire = (name, ...args) => {

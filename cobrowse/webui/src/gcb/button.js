@@ -13,6 +13,7 @@ button:hover{text-decoration:underline}
 .left span{rotate:180deg}
 .right{right:0;border-radius:12px 0 0 12px;border-right:0}
 span{display:block}
+@media(max-width:600px){button{font-size:13px;padding:14px 7px;min-width:30px}}
 @media print{button{display:none}}
 `;
 

@@ -11,7 +11,7 @@ import { options } from './options.js';
 import { appOf, findScript } from './place.js';
 import { maskedIn } from './policy.js';
 import { localise } from './words.js';
-import { serviceSelector } from './scrubber.js';
+import { renew, serviceSelector } from './scrubber.js';
 import { quiet } from '../sdk/quiet.js';
 import { load } from '../sdk/resume.js';
 import '../sdk/main.js';
@@ -84,7 +84,7 @@ const runTop = async (config) => {
 	};
 	watchMasked(masked, () => (sharing() ? maskedIn(document) : null));
 	// Frames of the same origin are part of the picture, and have no rules of their own.
-	page.Cobridge.__masked = (frame) => (sharing() ? maskedIn(frame) : null);
+	Object.assign(page.Cobridge, { __masked: (frame) => (sharing() ? maskedIn(frame) : null), __renew: () => sharing() && renew() });
 	for (const owner of config.owners) handReady(owner, (fn) => { if (typeof fn === 'function') call(fn, api, true); });
 	try {
 		const [start, words] = await Promise.all([getStart(), getWords(config.localization)]);
@@ -125,14 +125,15 @@ const run = async () => {
 		await runTop(config);
 		return;
 	}
-	const { api, masked } = makeChildAPI(config.effective);
-	watchMasked(masked, () => {
+	const ofTop = (name, ...args) => {
 		try {
-			return /** @type {any} */ (window.top).Cobridge.__masked(document);
+			return /** @type {any} */ (window.top).Cobridge[name](...args);
 		} catch {
 			return null; // of another site: not shared
 		}
-	});
+	};
+	const { api, masked } = makeChildAPI(config.effective, () => ofTop('__renew'));
+	watchMasked(masked, () => ofTop('__masked', document));
 	for (const owner of config.owners) handReady(owner, (fn) => { if (typeof fn === 'function') call(fn, api, false); });
 };
 quiet(run)();

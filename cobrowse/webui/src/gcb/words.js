@@ -5,17 +5,17 @@
 const builtIn = {
 	en: {
 		start: 'Co-browsing', panel: 'Co-browsing', stop: 'End co-browsing',
-		'question.head': 'Are you in contact with an agent?',
-		'question.text': 'Co-browsing shows this page to an agent with whom you are on the phone or in a chat.',
-		'question.yes': 'Yes, on the phone or in a chat', 'question.no': 'No',
+		'question.head': 'Are you on the phone or in a chat with an agent?',
+		'question.text': 'Co-browsing shows this page to the agent with whom you are in contact right now.',
+		'question.yes': 'Yes', 'question.no': 'No',
 		'hint.head': 'Please get in contact first', 'hint.text': 'Call us or start a chat. Then press Co-browsing again.',
 		joined: '{name} has joined', pointer: '{name} can only point now',
 	},
 	de: {
 		start: 'Co-Browsing', panel: 'Co-Browsing', stop: 'Co-Browsing beenden',
-		'question.head': 'Sind Sie mit der Beratung im Kontakt?',
-		'question.text': 'Co-Browsing zeigt diese Seite der Person, mit der Sie gerade telefonieren oder chatten.',
-		'question.yes': 'Ja, am Telefon oder im Chat', 'question.no': 'Nein',
+		'question.head': 'Telefonieren oder chatten Sie gerade mit uns?',
+		'question.text': 'Co-Browsing zeigt diese Seite der Person, mit der Sie gerade im Kontakt sind.',
+		'question.yes': 'Ja', 'question.no': 'Nein',
 		'hint.head': 'Bitte nehmen Sie zuerst Kontakt auf', 'hint.text': 'Rufen Sie uns an oder beginnen Sie einen Chat. Drücken Sie danach noch einmal auf Co-Browsing.',
 		joined: '{name} ist beigetreten', pointer: '{name} kann jetzt nur noch zeigen',
 	},

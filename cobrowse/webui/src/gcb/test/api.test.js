@@ -65,13 +65,15 @@ test('the object has the members of the old product, and a frame has fewer', () 
 	assert.equal(api.isTopContext, true);
 	assert.equal(api.configuration.buttons.position, 'left');
 	assert.equal(api.isBrowserSupported(), false); // Node is none
-	const child = makeChildAPI(readConfig({}).effective).api;
+	let renewed = 0;
+	const child = makeChildAPI(readConfig({}).effective, () => { renewed += 1; }).api;
 	assert.deepEqual(Object.keys(child).sort(), ['configuration', 'isBrowserSupported', 'isTopContext', 'markServiceElement', 'onMaskedElement']);
 	assert.equal(child.isTopContext, false);
 	const marked = {};
 	child.markServiceElement(/** @type {any} */ ({ setAttribute: (name, value) => { marked[name] = value; } }));
 	child.markServiceElement(/** @type {any} */ (null));
 	assert.deepEqual(marked, { 'data-gcb-service-node': 'true' });
+	assert.ok(renewed > 0, 'what was sent of it is taken back');
 });
 
 test('the button, the question, yes: a session with its number, an agent, the end', async () => {
