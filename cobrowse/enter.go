@@ -221,7 +221,10 @@ func (s *Service) place(d *decision, r EnterRequest, back ParticipantID) (int, e
 	case p.Connection.Open:
 		return 0, sessionConflict(session.ID, DetailRoleTaken, "The session has somebody in this role.")
 	default:
-		return 0, &cobridge.Error{Code: cobridge.CodeNotAuthorized, Message: "Only who was in this role before may come back."}
+		return 0, &cobridge.Error{
+			Code: cobridge.CodeNotAuthorized, Message: "Only who was in this role before may come back.",
+			Details: []cobridge.Detail{{ErrorCode: DetailRoleTaken}},
+		}
 	}
 	return i, nil
 }

@@ -87,7 +87,7 @@ const secret = `e2e-${randomUUID()}-${randomUUID()}`;
  * @param {object} options
  * @param {string[]} options.origins of the customers' web sites
  * @param {Record<string, Record<string, any>>} options.deployments rules by name
- * @param {Record<string, any>} [options.settings] of the configuration file
+ * @param {Record<string, any> | ((about: {port: number, deploymentIds: Record<string, string>}) => Record<string, any>)} [options.settings] of the configuration file
  */
 export async function startService({ origins, deployments, settings = {} }) {
 	const link = new SlowLink();
@@ -107,7 +107,7 @@ export async function startService({ origins, deployments, settings = {} }) {
 		limits: { startsPerMinute: 0, addressPerMinute: 0, tokenPerMinute: 0 },
 		// The scenarios leave sessions behind, and have one agent.
 		session: { oneSessionPerAgent: false },
-		...settings,
+		...(typeof settings === 'function' ? settings({ port, deploymentIds }) : settings),
 		organisations: [{
 			id: ids.org,
 			name: 'Example',

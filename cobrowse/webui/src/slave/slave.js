@@ -38,28 +38,34 @@ let pause = 0; // timer; until then no other number is tried
 
 const isSet = (value) => value !== null && !['', '0', 'false', 'no'].includes(value.toLowerCase());
 
-/** What is kept between reloads. The access token is not: it can do more than be in a session. */
+/**
+ * Keeps what a reload needs, and takes a fragment off the address. The access token
+ * is not kept: it can do more than be in a session. In a frame of another site some
+ * browsers refuse storage; the entry of the history is there always.
+ */
 function keep() {
 	const { digits, user, name, silent } = place;
-	storage.set(key, JSON.stringify({ digits, user, name, silent, input: place.input }));
+	const kept = JSON.stringify({ digits, user, name, silent, input: place.input });
+	storage.set(key, kept);
+	history.replaceState({ [key]: kept }, '', location.pathname + location.search);
 }
 
 function readKept() {
 	try {
-		const kept = JSON.parse(storage.get(key) || '{}');
+		const kept = JSON.parse(storage.get(key) || history.state?.[key] || '{}');
 		for (const part of ['digits', 'user', 'name']) if (typeof kept[part] === 'string') place[part] = kept[part];
 		place.input = kept.input !== false;
 		place.silent = kept.silent === true;
-	} catch { /* somebody else's */ }
+	} catch { /* nothing of ours */ }
 }
 
 /**
- * Takes what the desk says out of the fragment, and the fragment off the address.
- * Reports whether there was one.
+ * Takes what the desk says out of the fragment. The digits of before, with their
+ * user token, are still good if it names no others.
  */
 function readAddress() {
 	const fragment = new URLSearchParams(location.hash.slice(1));
-	if ([...fragment].length === 0) return false;
+	if ([...fragment].length === 0) return;
 	const { digits, wrong } = read(fragment.get('sid') ?? '');
 	if (wrong === '' && digits !== place.digits) {
 		place.digits = digits;
@@ -72,7 +78,6 @@ function readAddress() {
 	place.name = fragment.get('name') ?? place.name;
 	place.input = !isSet(fragment.get('nosidinput'));
 	place.silent = isSet(fragment.get('nonotifications'));
-	return true;
 }
 
 /** The page in another language, which the server writes. Reports whether it is on its way. */
@@ -119,7 +124,7 @@ function whyNot(status, reason) {
 	switch (status) {
 		case 400: return 'malformed';
 		case 401: return 'signin';
-		case 403: return 'denied';
+		case 403: return reason === 'cobrowse.role.taken' ? 'taken' : 'denied';
 		case 404: return 'unknown';
 		case 409: return reason === 'cobrowse.agent.busy' ? 'busy' : 'taken';
 		case 410: return 'ended';
@@ -329,7 +334,6 @@ function start() {
 function begin() {
 	if (speaks()) return;
 	readAddress();
-	history.replaceState(null, '', location.pathname + location.search);
 	keep();
 	start();
 }
@@ -339,7 +343,7 @@ function begin() {
 addEventListener('hashchange', () => {
 	if (!location.hash) return;
 	if (shown.state.over) begin();
-	else history.replaceState(null, '', location.pathname + location.search);
+	else keep();
 });
 
 readKept();
