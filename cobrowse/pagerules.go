@@ -123,14 +123,16 @@ func checkPageRules(bad *problems, field string, rules []PageRule) {
 // groups, alternatives, ^ $ and the quantifiers * + ? {n,m}, greedy or not. Flags,
 // names, look-around, back references, POSIX and Unicode classes are refused, and so
 // is what is not printable ASCII, which no address that a browser tells has: it
-// writes ü as %C3%BC. The error says what is wrong, in words.
+// writes ü as %C3%BC. It has at most 1000 characters. The error says what is wrong, in words.
 func CheckURLPattern(pattern string) error {
 	if pattern == "" {
 		return errors.New("the pattern is empty")
 	}
+	if len(pattern) > maxURLPattern {
+		return fmt.Errorf("the pattern has more than %d characters", maxURLPattern)
+	}
 	if _, err := compileURLPattern(pattern); err != nil {
-		var why *syntax.Error
-		if errors.As(err, &why) {
+		if why, ok := errors.AsType[*syntax.Error](err); ok {
 			return fmt.Errorf("%s: %s", why.Code, why.Expr)
 		}
 		return err
