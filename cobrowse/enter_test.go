@@ -127,7 +127,7 @@ func TestWhoComesBack(t *testing.T) {
 	}
 	for _, desk := range []string{"other", ""} {
 		_, err = h.tryEnter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleCustomer, Desk: desk, Connected: true})
-		wantFailure(t, "a stranger with the digits", err, cobridge.CodeNotAuthorized, "")
+		wantFailure(t, "a stranger with the digits", err, cobridge.CodeNotAuthorized, cobrowse.DetailRoleTaken)
 	}
 	again := h.enter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleCustomer, Desk: "browser", Connected: true})
 	if again.Participant.ID != first.Participant.ID || again.Participant.Connection.Number != first.Participant.Connection.Number+1 {

@@ -20,7 +20,7 @@ const typeJSON = "application/json;charset=UTF-8"
 type cobrowseFailure struct {
 	Error   string `json:"error"`   // the status in a word, such as not_found
 	Message string `json:"message"` // for people
-	// Reason tells conflicts apart: cobrowse.role.taken, cobrowse.agent.busy.
+	// Reason says more of a 403 or 409: cobrowse.role.taken, cobrowse.agent.busy.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -28,12 +28,13 @@ type cobrowseFailure struct {
 // failures, to callers that a rule keeps out too.
 func writeCobrowseFailure(access Access) func(*fiber.Ctx, web.Failure) error {
 	return func(c *fiber.Ctx, f web.Failure) error {
-		if f.Status == fiber.StatusUnauthorized {
+		// A surface with several rules has said it by itself.
+		if f.Status == fiber.StatusUnauthorized && c.GetRespHeader(fiber.HeaderWWWAuthenticate) == "" {
 			c.Set(fiber.HeaderWWWAuthenticate, access.challenge(f.Code))
 		}
 		c.Status(f.Status)
 		body := cobrowseFailure{Error: failureName(f.Status), Message: f.Message}
-		if f.Status == fiber.StatusConflict && len(f.Details) > 0 {
+		if (f.Status == fiber.StatusConflict || f.Status == fiber.StatusForbidden) && len(f.Details) > 0 {
 			body.Reason = f.Details[0].ErrorCode
 		}
 		return sendJSON(c, body)
