@@ -77,7 +77,7 @@ func (h *harness) browser(ctx context.Context, binary, dir string) (out *seen, e
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, b.Close()) }()
+	defer func() { err = errors.Join(err, b.Close()) }() //nolint:contextcheck // it closes whatever the context says
 	if out.with, err = b.Version(ctx); err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ func measureKeys(ctx context.Context, s *service, b *devtools.Browser, shop *sit
 	}
 	slices.Sort(took)
 	_, err = customer.page.Eval(ctx, `Cobridge.stop()`)
-	return took, errors.Join(err, agent.Close())
+	return took, errors.Join(err, agent.Close()) //nolint:contextcheck // it closes whatever the context says
 }
 
 // humanPause is the time before the next key: 80 to 160 ms, not in step with the
@@ -307,7 +307,7 @@ func openPicture(ctx context.Context, b *devtools.Browser, origin, address strin
 		return 0, err
 	}
 	ms, _ := took.(float64)
-	return millis(ms), agent.Close()
+	return millis(ms), agent.Close() //nolint:contextcheck // it closes whatever the context says
 }
 
 // numbers returns an array of the page.

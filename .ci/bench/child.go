@@ -35,7 +35,7 @@ type child struct {
 
 // startChild starts a program, gives it input, and waits for its first line.
 func startChild(ctx context.Context, input any, program string, args ...string) (*child, error) {
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // G204: the binary to measure, or ourselves
 	cmd.Env = environ()
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

@@ -42,7 +42,7 @@ func (h *harness) viewers(ctx context.Context, binary, dir string) (out *idleVie
 		return nil, nil //nolint:nilnil // not wanted
 	}
 	h.say("viewers")
-	s, err := startLive(ctx, binary, filepath.Join(dir, "viewers"), []string{"https://shop.example"}, "https://shop.example/")
+	s, err := startLive(ctx, binary, filepath.Join(dir, "viewers"), []string{liveShop}, liveShop+"/")
 	if err != nil {
 		return nil, err
 	}

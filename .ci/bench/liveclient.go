@@ -26,8 +26,11 @@ const (
 	maskBit = 0x80
 )
 
-// streamProtocol is the subprotocol of streams; docs/protocol.md has the frames.
-const streamProtocol = "cobridge.v1"
+// The subprotocols of streams; docs/protocol.md has the frames.
+const (
+	streamProtocol    = "cobridge.v1"
+	streamTokenPrefix = "cobridge.token." // the join token follows
+)
 
 // peekAt is how much of a frame is looked at: its kind, numbers and time stand
 // before that.
@@ -44,36 +47,33 @@ type socket struct {
 	out []byte
 }
 
-// dialSocket opens a stream and offers subprotocols. buffer is the size of the
-// one for reading, in bytes.
-func dialSocket(ctx context.Context, addr, path string, buffer int, protocols ...string) (*socket, error) {
+// dialSocket opens a WebSocket with these header lines in the request. buffer is the
+// size of the one for reading, in bytes.
+func dialSocket(ctx context.Context, addr, path string, buffer int, headers ...string) (*socket, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	s := &socket{Conn: conn, reader: bufio.NewReaderSize(conn, buffer)}
-	if err := s.handshake(addr, path, protocols); err != nil {
+	if err := s.handshake(addr, path, headers); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return s, nil
 }
 
-func (s *socket) handshake(addr, path string, protocols []string) error {
-	headers := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
-	if len(protocols) > 0 {
-		headers = append(headers, "Sec-WebSocket-Protocol: "+strings.Join(protocols, ", "))
-	}
+func (s *socket) handshake(addr, path string, headers []string) error {
+	headers = append([]string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}, headers...)
 	if err := s.SetDeadline(time.Now().Add(hangLimit)); err != nil {
-		return fmt.Errorf("open stream: %w", err)
+		return fmt.Errorf("open WebSocket: %w", err)
 	}
 	if _, err := s.Write([]byte(head("GET", path, addr, headers...) + "\r\n")); err != nil {
-		return fmt.Errorf("open stream: %w", err)
+		return fmt.Errorf("open WebSocket: %w", err)
 	}
 	status := ""
 	for {
 		line, err := s.reader.ReadString('\n')
 		if err != nil {
-			return fmt.Errorf("open stream: %w", err)
+			return fmt.Errorf("open WebSocket: %w", err)
 		}
 		if status == "" {
 			status = strings.TrimSpace(line)
@@ -84,7 +84,7 @@ func (s *socket) handshake(addr, path string, protocols []string) error {
 	}
 	if !strings.Contains(status, " 101 ") {
 		rest, _ := s.reader.Peek(min(s.reader.Buffered(), 300)) // what is there of the reason
-		return fmt.Errorf("open stream: %s: %s", status, rest)
+		return fmt.Errorf("open WebSocket: %s: %s", status, rest)
 	}
 	return s.SetDeadline(time.Time{})
 }

@@ -23,24 +23,27 @@ const (
 	liveDeploymentID = "00000000-0000-4000-8000-0000000000d1"
 
 	invitesAtOnce = 50 // most participants of one create
+
+	liveShop = "https://shop.example" // origin of pages that no browser loads
 )
+
+type object = map[string]any
 
 // liveUser returns the id of a user of the organisation, 0 up to liveUsers-1.
 func liveUser(i int) string { return fmt.Sprintf("00000000-0000-4000-8000-1%011d", i) }
 
 // liveConfig is the configuration of a service without limits: an organisation with
-// a client, users who may cobrowse, and a site that is shared. JSON is YAML too.
-func liveConfig(secret string, origins []string, startURL string) ([]byte, error) {
-	type object = map[string]any
+// a client, users who may cobrowse, and a site that is shared.
+func liveConfig(secret string, origins []string, startURL string) object {
 	users := make([]object, liveUsers)
 	for i := range users {
 		users[i] = object{"id": liveUser(i), "name": fmt.Sprintf("Sam Supervisor %d", i), "cobrowse": object{"voice": true, "digital": true}}
 	}
-	return json.Marshal(object{
+	return object{
 		"session": object{"maxViewers": 100, "oneSessionPerAgent": false},
 		"limits": object{
 			"tokenPerMinute": 0, "addressPerMinute": 0, "failedLoginsPerMinute": 0, "startsPerMinute": 0,
-			"streamsPerAddress": 10000, "pageFramesPerSecond": 0, "pageBytesPerSecond": 0,
+			"streamsPerAddress": 20000, "pageFramesPerSecond": 0, "pageBytesPerSecond": 0,
 		},
 		"organisations": []object{{
 			"id": liveOrgID, "name": "Bench", "users": users,
@@ -53,17 +56,32 @@ func liveConfig(secret string, origins []string, startURL string) ([]byte, error
 				"showSelectors": []string{"[data-shown]"},
 			}},
 		}},
-	})
+	}
 }
 
 // startLive starts serve with such a configuration over a store of its own in dir.
 // The site is at startURL, on one of these origins.
 func startLive(ctx context.Context, binary, dir string, origins []string, startURL string) (*service, error) {
+	secret := rand.Text() + rand.Text()
+	return startConfigured(ctx, binary, dir, secret, liveConfig(secret, origins, startURL))
+}
+
+// startLegacy is startLive with the surfaces of the old product, whose access rules are
+// the defaults: customers' pages are known by their origin, agents and controllers by
+// an access token.
+func startLegacy(ctx context.Context, binary, dir string) (*service, error) {
+	secret := rand.Text() + rand.Text()
+	cfg := liveConfig(secret, []string{liveShop}, liveShop+"/")
+	cfg["legacy"] = object{"enabled": true, "deployment": liveDeploymentID, "allowedOrigins": []string{liveShop}}
+	return startConfigured(ctx, binary, dir, secret, cfg)
+}
+
+// startConfigured starts serve over a store of its own in dir. The secret is that of the client.
+func startConfigured(ctx context.Context, binary, dir, secret string, cfg object) (*service, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
-	secret := rand.Text() + rand.Text()
-	text, err := liveConfig(secret, origins, startURL)
+	text, err := json.Marshal(cfg) // JSON is YAML too
 	if err != nil {
 		return nil, fmt.Errorf("write configuration: %w", err)
 	}
@@ -164,7 +182,7 @@ func (s *service) openSession(ctx context.Context, viewers int) (liveSession, er
 
 // join opens the stream of a participant and waits for its welcome.
 func (s *service) join(ctx context.Context, session, token string, buffer int) (*socket, error) {
-	socket, err := dialSocket(ctx, s.addr, sessionsPath+"/"+session+"/stream", buffer, streamProtocol, streamProtocol[:len("cobridge.")]+"token."+token)
+	socket, err := dialSocket(ctx, s.addr, sessionsPath+"/"+session+"/stream", buffer, "Sec-WebSocket-Protocol: "+streamProtocol+", "+streamTokenPrefix+token)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -44,22 +45,37 @@ func (s sample) rate() float64 { return float64(s.requests) / s.elapsed.Seconds(
 
 // run sends the load. Connections are opened before the clock starts.
 func (l load) run(ctx context.Context) (sample, error) {
-	conns := make([]*conn, l.conns)
-	defer func() {
-		for _, c := range conns {
-			if c != nil {
-				_ = c.Close() // nothing more is wanted of it
-			}
-		}
-	}()
+	conns, err := l.open(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	return l.send(ctx, conns)
+}
+
+// open opens the connections.
+func (l load) open(ctx context.Context) ([]*conn, error) {
+	conns := make([]*conn, 0, l.conns)
 	var dialer net.Dialer
-	for i := range conns {
+	for range l.conns {
 		c, err := dialer.DialContext(ctx, "tcp", l.addr)
 		if err != nil {
-			return sample{}, fmt.Errorf("connect: %w", err)
+			closeAll(conns)
+			return nil, fmt.Errorf("connect: %w", err)
 		}
-		conns[i] = &conn{Conn: c, reader: bufio.NewReaderSize(c, 16<<10), latencies: make([]time.Duration, 0, 1<<14)}
+		conns = append(conns, &conn{Conn: c, reader: bufio.NewReaderSize(c, 16<<10), latencies: make([]time.Duration, 0, 1<<14)})
 	}
+	return conns, nil
+}
+
+func closeAll(conns []*conn) {
+	for _, c := range conns {
+		_ = c.Close() // nothing more is wanted of it
+	}
+}
+
+// send sends the load over these connections, and closes them.
+func (l load) send(ctx context.Context, conns []*conn) (sample, error) {
+	defer closeAll(conns)
 	start := time.Now()
 	end := start.Add(l.lasts)
 	var wg sync.WaitGroup
@@ -170,11 +186,8 @@ func (c *conn) exchange(request []byte) (status int, body []byte, err error) {
 
 // head renders the first part of a request, up to the length of its body.
 func head(method, path, addr string, headers ...string) string {
-	text := method + " " + path + " HTTP/1.1\r\nHost: " + addr + "\r\n"
-	for _, h := range headers {
-		text += h + "\r\n"
-	}
-	return text
+	lines := append([]string{method + " " + path + " HTTP/1.1", "Host: " + addr}, headers...)
+	return strings.Join(lines, "\r\n") + "\r\n"
 }
 
 // withBody appends a request with a body.

@@ -127,6 +127,7 @@ func (r *result) round(ctx context.Context, s, other *side, lasts time.Duration,
 		return err
 	}
 	runtime.GC() // ours, so that none of what was before is collected meanwhile
+	start := time.Now()
 	before, err := usage(s.pid)
 	if err != nil {
 		return err
@@ -139,6 +140,7 @@ func (r *result) round(ctx context.Context, s, other *side, lasts time.Duration,
 	if err != nil {
 		return err
 	}
+	watched := time.Since(start) // connections are opened and closed in it, too
 	first := len(s.rates) == 0
 	s.rates = append(s.rates, sample.rate())
 	s.requests += sample.requests
@@ -150,13 +152,19 @@ func (r *result) round(ctx context.Context, s, other *side, lasts time.Duration,
 	s.measured += sample.requests
 	s.latencies = append(s.latencies, sample.latencies...)
 	s.processor += after.server - before.server
-	others := (after.machine - before.machine) - (after.server - before.server) - (after.self - before.self)
-	r.others += max(0, others.Seconds()/sample.elapsed.Seconds()/float64(runtime.NumCPU()))
+	r.others += after.others(before, watched)
 	return nil
 }
 
 // times are processor times so far.
 type times struct{ server, self, machine time.Duration }
+
+// others is the share of the processors that neither we nor the server took since
+// before, so long ago.
+func (t times) others(before times, elapsed time.Duration) float64 {
+	others := (t.machine - before.machine) - (t.server - before.server) - (t.self - before.self)
+	return max(0, others.Seconds()/elapsed.Seconds()/float64(runtime.NumCPU()))
+}
 
 func usage(pid int) (t times, err error) {
 	if t.server, err = processor(pid); err != nil {

@@ -42,7 +42,7 @@ type footprint struct {
 func build(ctx context.Context, dir, name string, flags ...string) (string, error) {
 	path := filepath.Join(dir, name)
 	args := append([]string{"build", "-trimpath", "-o", path}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/cobridge")...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/cobridge")...) //nolint:gosec // G204: flags of our own
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -104,7 +104,7 @@ func startServe(ctx context.Context, binary string, env ...string) (cmd *exec.Cm
 		if healthy(addr, request) {
 			return cmd, addr, time.Since(start), nil
 		}
-		time.Sleep(pollEvery)
+		time.Sleep(pollEvery) //nolint:forbidigo // nothing tells that another process listens
 	}
 	return nil, "", 0, errors.Join(fmt.Errorf("serve did not answer within %s", startWait), endServe(cmd))
 }

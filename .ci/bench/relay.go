@@ -33,7 +33,7 @@ func (h *harness) relay(ctx context.Context, binary, dir string) (out relayed, e
 	if !h.wants("relay") && !h.wants("paced") {
 		return out, nil
 	}
-	s, err := startLive(ctx, binary, filepath.Join(dir, "relay"), []string{"https://shop.example"}, "https://shop.example/")
+	s, err := startLive(ctx, binary, filepath.Join(dir, "relay"), []string{liveShop}, liveShop+"/")
 	if err != nil {
 		return out, err
 	}

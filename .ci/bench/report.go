@@ -25,11 +25,13 @@ const (
 
 // findings are what was measured; what was not wanted is nil or empty.
 type findings struct {
-	requests []*result
-	relay    relayed
-	viewers  *idleViewers
-	browser  *seen
-	process  *footprint
+	requests  []*result
+	relay     relayed
+	viewers   *idleViewers
+	parked    *parkedPollers
+	activated *activated
+	browser   *seen
+	process   *footprint
 }
 
 // report renders everything as Markdown.
@@ -61,6 +63,12 @@ func (h *harness) report(found findings, dir string) string {
 	found.relay.report(line)
 	if found.viewers != nil {
 		found.viewers.report(line)
+	}
+	if found.parked != nil {
+		found.parked.report(line)
+	}
+	if found.activated != nil {
+		found.activated.report(line)
 	}
 	if found.browser != nil {
 		found.browser.report(line)
@@ -111,7 +119,8 @@ func (r *result) verdict() string {
 func (f findings) missed() bool {
 	p := f.process
 	return slices.ContainsFunc(f.requests, func(r *result) bool { return r.errors > 0 || r.ratio() < r.target }) || f.relay.missed() ||
-		f.viewers != nil && f.viewers.missed() || f.browser != nil && f.browser.missed() ||
+		f.viewers != nil && f.viewers.missed() || f.parked != nil && f.parked.failure != nil || f.activated != nil && f.activated.errors > 0 ||
+		f.browser != nil && f.browser.missed() ||
 		p != nil && (p.memory > memoryLimit || quantile(p.starts, 0.5) > startLimit || p.binary > binaryLimit || p.stripped > binaryLimit)
 }
 

@@ -74,7 +74,7 @@ func (s *service) connect(ctx context.Context) error {
 // login gets an access token.
 func (s *service) login(ctx context.Context) error {
 	var granted struct {
-		AccessToken string `json:"access_token"` //nolint:gosec // the field's name, not a secret
+		AccessToken string `json:"access_token"`
 	}
 	_, err := s.call(ctx, http.MethodPost, tokenPath, formHeader, s.tokenForm(), http.StatusOK, &granted)
 	s.token = granted.AccessToken
