@@ -12,7 +12,7 @@ const noticed = 6000; // ms that a notification stands in the panel
 export const isSupported = () => {
 	try {
 		return typeof WebSocket === 'function' && typeof MutationObserver === 'function' && typeof crypto.getRandomValues === 'function'
-			&& typeof Element.prototype.attachShadow === 'function' && Boolean(new CSSStyleSheet());
+			&& typeof Object.hasOwn === 'function' && typeof Element.prototype.attachShadow === 'function' && Boolean(new CSSStyleSheet());
 	} catch {
 		return false;
 	}
@@ -41,10 +41,11 @@ export const makeChildAPI = (configuration, renew) => {
  * @param {import('./config.js').Config} parts.config
  * @param {import('./media.js').Media} parts.media
  * @param {boolean} parts.restoring a session of an earlier page goes on
+ * @param {boolean} parts.supported by this browser
  * @param {Promise<any>} parts.booted the customer script knows its deployment
  * @param {(text: string) => void} parts.log
  */
-export const makeTopAPI = ({ cobridge, config, media, restoring, booted, log }) => {
+export const makeTopAPI = ({ cobridge, config, media, restoring, supported, booted, log }) => {
 	const { api: child, masked } = makeChildAPI(config.effective, () => {}); // the scrubber sees it
 	const names = ['onInitialized', 'onSessionStarted', 'onAgentJoined', 'onSessionEnded', 'onAgentNavigated', 'onNavigationFailed', 'onWriteModeRequested', 'onModeChanged'];
 	const signals = Object.fromEntries(names.map((name) => [name, makeSignal()]));
@@ -183,6 +184,11 @@ export const makeTopAPI = ({ cobridge, config, media, restoring, booted, log }) 
 	};
 
 	const begin = async () => {
+		if (!supported) {
+			trying = true;
+			over('error');
+			return;
+		}
 		await booted;
 		// Another tab is shared: the customer wants this one instead.
 		const here = edition.headless && edition.view.panel?.buttons.find(([key]) => key === 'here');

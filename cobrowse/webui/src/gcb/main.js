@@ -76,8 +76,8 @@ const runTop = async (config) => {
 	Object.assign(edition, { headless: config.headless, side: config.side, button: config.button && supported });
 	let ready = () => {};
 	const booted = new Promise((resolve) => { ready = () => resolve(undefined); });
-	const restoring = load() !== null;
-	const { api, masked, initialize, sharing } = makeTopAPI({ cobridge: page.Cobridge, config, media, restoring, booted, log });
+	const restoring = supported && load() !== null;
+	const { api, masked, initialize, sharing } = makeTopAPI({ cobridge: page.Cobridge, config, media, restoring, supported, booted, log });
 	edition.onFailed = (problem) => {
 		warn(problem?.selector ? `a selector of the rules is none, so nothing is shared: ${problem.selector}` : `nothing can be shared: ${problem?.code ?? problem}`);
 		initialize(null);
@@ -86,6 +86,10 @@ const runTop = async (config) => {
 	// Frames of the same origin are part of the picture, and have no rules of their own.
 	Object.assign(page.Cobridge, { __masked: (frame) => (sharing() ? maskedIn(frame) : null), __renew: () => sharing() && renew() });
 	for (const owner of config.owners) handReady(owner, (fn) => { if (typeof fn === 'function') call(fn, api, true); });
+	if (!supported) {
+		initialize(null);
+		return;
+	}
 	try {
 		const [start, words] = await Promise.all([getStart(), getWords(config.localization)]);
 		const refused = localise(words);

@@ -46,12 +46,12 @@ beforeEach(() => Object.assign(edition, {
 	text: (key, values = {}) => `${key} ${values.name ?? ''}`.trim(), takeBack() {}, refresh() {},
 }));
 
-function make(genesys = {}, { restoring = false } = {}) {
+function make(genesys = {}, { restoring = false, supported = true } = {}) {
 	const config = readConfig(genesys);
 	const cobridge = new Cobridge();
 	const heard = [];
 	edition.headless = config.headless;
-	const top = makeTopAPI({ cobridge, config, media: makeMedia(config.media, () => {}), restoring, booted: Promise.resolve(), log() {} });
+	const top = makeTopAPI({ cobridge, config, media: makeMedia(config.media, () => {}), restoring, supported, booted: Promise.resolve(), log() {} });
 	for (const name of Object.keys(top.api).filter((n) => /^on[A-Z]/.test(n))) top.api[name].add((...args) => heard.push([name, ...args]));
 	return { ...top, cobridge, heard, names: () => heard.map(([name]) => name) };
 }
@@ -223,6 +223,14 @@ test('why a start fails, and what is not an end', async () => {
 	assert.deepEqual(names(), ['onInitialized', 'onSessionEnded', 'onSessionStarted']);
 	cobridge.go('off'); // another tab goes on
 	assert.equal(heard.at(-1)[1].reason, 'self');
+});
+
+test('a browser that cannot share a page says so, and starts nothing', async () => {
+	const { api, cobridge, heard } = make({}, { supported: false });
+	api.startSession();
+	await soon();
+	assert.deepEqual(heard, [['onInitialized', null], ['onSessionEnded', { reason: 'error' }]]);
+	assert.equal(cobridge.started, 0);
 });
 
 test('modes, and what the agent does to the page', () => {
