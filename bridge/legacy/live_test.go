@@ -288,6 +288,12 @@ func TestJoinOverREST(t *testing.T) {
 	if got := a.head.Get("WWW-Authenticate"); got != `Bearer realm="cobridge"` {
 		t.Errorf("WWW-Authenticate = %q", got)
 	}
+	basicHouse := newLiveHouse(t, func(cfg *legacy.ChannelsConfig) { cfg.Live.Rules.Controller = legacy.RuleBasic })
+	a = basicHouse.browser(desktop).call(http.MethodPost, "/rest/live/sessions/"+digits+"/join", `{"role":3}`)
+	wantREST(t, "a controller without credentials", a, http.StatusUnauthorized, "unauthorized")
+	if got := a.head.Get("WWW-Authenticate"); got != `Basic realm="cobridge", charset="UTF-8"` {
+		t.Errorf("WWW-Authenticate = %q", got)
+	}
 	wantREST(t, "an agent of another organisation", ada.call(http.MethodPost, path, `{"role":2}`, "Authorization: Bearer "+h.accessToken("other", "0a1b2c3d-0000-4000-8000-000000000002")), http.StatusNotFound, "not_found")
 	wantREST(t, "a customer of another page", h.browser(stranger).call(http.MethodPost, path, `{"role":1}`), http.StatusForbidden, "forbidden")
 	for _, bad := range []string{``, `[]`, `{`, `{}`, `{"role":"2"}`, `{"role":0}`, `{"role":4}`, `{"role":-1}`, `{"role":1.5}`, `{"role":1,"name":7}`, `{"role":1,"userToken":{}}`} {

@@ -136,6 +136,7 @@ func (h *liveHouse) serve(log *slog.Logger) {
 	app := web.NewApp(web.Config{Log: log, Clock: time.Now, Dialects: legacy.LiveDialects(h.cfg)})
 	legacy.MountLive(app, h.cfg)
 	h.channels.Mount(app)
+	app.Get("/control/stats", func(c *fiber.Ctx) error { return c.JSON(h.channels.Stats()) })
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		h.t.Fatal(err)
