@@ -136,8 +136,10 @@ export const makeTopAPI = ({ cobridge, config, media, restoring, supported, boot
 		if (cobridge.state === 'ended') over(reasonOfFailure(code));
 	});
 	cobridge.on('state', (state) => {
+		if (state !== 'off') return;
 		// It goes on in another tab, to which the customer has moved it.
-		if (state === 'off' && session) over('self');
+		if (session) over('self');
+		else initialize(null);
 	});
 	cobridge.on('action', ({ kind, ok, why }) => {
 		if (/^(back|forward|reload|goto)$/.test(kind)) fire(ok ? 'onAgentNavigated' : 'onNavigationFailed', { kind, ...why ? { why } : {} });

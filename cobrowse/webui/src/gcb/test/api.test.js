@@ -191,6 +191,13 @@ test('a session of an earlier page is restored, with who is there', () => {
 	assert.equal(heard[1][0], 'onAgentJoined');
 });
 
+test('a session that another tab shares is not this page\'s', () => {
+	const { cobridge, heard } = make({}, { restoring: true });
+	cobridge.go('reconnecting');
+	cobridge.go('off');
+	assert.deepEqual(heard, [['onInitialized', null]]);
+});
+
 test('a session that is no more when the page comes back', () => {
 	for (const [code, reason] of [['resume.invalid', 'timeout'], ['unavailable', 'serverUnavailable']]) {
 		const { cobridge, heard } = make({}, { restoring: true });
