@@ -70,7 +70,7 @@ var house = map[string][]string{
 	"bridge/stream":            {"cobrowse", "cobrowse/relay", "bridge/web", fiber, websocket},
 	"bridge/pages":             {"cobrowse", "cobrowse/webui", "bridge/web", "docs", fiber},
 	"bridge/bayeux":            {"bridge/web", fiber, websocket, xrate},
-	"bridge/legacy":            {"bridge/bayeux", "cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber},
+	"bridge/legacy":            {"bridge/bayeux", "cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber, uuid},
 	"bridge/gcb":               {"cobrowse", resty, gobreaker},
 	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", bbolt},
 	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", goCmp},

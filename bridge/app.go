@@ -46,18 +46,19 @@ type App struct {
 	clock   cobridge.Clock
 	baseURL string
 
-	store     *bolt.Store
-	oauth     *oauth.Service
-	directory *conversations.Local
-	cobrowse  *cobrowse.Service
-	knowledge *knowledge.Service // nil unless Knowledge Center sessions are offered
-	channels  *legacy.Channels   // nil unless Co-browse is offered
-	upstream  *gcb.Client        // nil unless there is an old server
-	hub       *stream.Hub
-	fiber     *fiber.App
-	admin     *fiber.App // nil unless there is a separate admin address
-	metrics   *metrics
-	ready     atomic.Bool
+	store        *bolt.Store
+	oauth        *oauth.Service
+	directory    *conversations.Local
+	cobrowse     *cobrowse.Service
+	knowledge    *knowledge.Service        // nil unless Knowledge Center sessions are offered
+	channels     *legacy.Channels          // nil unless Co-browse is offered
+	restrictions *legacy.RestrictionsWatch // nil without a file of them
+	upstream     *gcb.Client               // nil unless there is an old server
+	hub          *stream.Hub
+	fiber        *fiber.App
+	admin        *fiber.App // nil unless there is a separate admin address
+	metrics      *metrics
+	ready        atomic.Bool
 }
 
 // Open builds the application over its store and seeds it; it opens no socket.
@@ -125,6 +126,7 @@ func (a *App) build(ctx context.Context, o Options) error {
 	if err := a.seed(ctx, a.cfg.Organisations); err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
+	a.restrict(ctx)
 	return a.mount(o) //nolint:contextcheck // an error handler has the context of its request
 }
 

@@ -60,6 +60,21 @@ func (a *App) elsewhere(ctx context.Context, token cobrowse.SessionToken) (legac
 	return legacy.LiveSession{SessionToken: found.Token, SessionServerName: found.ServerName, SessionServerURL: found.ServerURL}, nil
 }
 
+// restrict puts the DOM restrictions on their deployment, if there is a file of
+// them: before anybody shares, and from then on when it changes.
+func (a *App) restrict(ctx context.Context) {
+	l := a.cfg.Legacy
+	if l.DOMRestrictions.Source == "" {
+		return
+	}
+	a.restrictions = legacy.NewRestrictionsWatch(legacy.RestrictionsConfig{
+		Source: l.DOMRestrictions.Source, Every: l.DOMRestrictions.Every, Org: a.legacyOrg(), Deployment: cobrowse.DeploymentID(l.Deployment),
+		Deployments: a.cobrowse, Clock: a.clock, Log: a.log,
+	})
+	a.restrictions.Look(ctx)
+	a.metrics.restrictions(a.restrictions.Status)
+}
+
 // historyConfig is the surface of history, without what stands behind it.
 func (a *App) historyConfig() legacy.HistoryConfig {
 	l := a.cfg.Legacy

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cobridge/cobridge/bridge/bayeux"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/legacy"
 	"github.com/cobridge/cobridge/bridge/stream"
 	"github.com/cobridge/cobridge/cobrowse/relay"
 )
@@ -130,6 +131,21 @@ func (m *metrics) bayeux(stats func() bayeux.Stats) {
 		count("cobridge_cometd_gone_total", gone, "reason", string(bayeux.ConnectionLost), func(s bayeux.Stats) uint64 { return s.ConnectionLost }),
 		count("cobridge_cometd_gone_total", gone, "reason", string(bayeux.Overflowed), func(s bayeux.Stats) uint64 { return s.Overflowed }),
 		count("cobridge_cometd_gone_total", gone, "reason", string(bayeux.Dismissed), func(s bayeux.Stats) uint64 { return s.Dismissed }),
+	)
+}
+
+// restrictions adds how the file of DOM restrictions fares.
+func (m *metrics) restrictions(status func() legacy.RestrictionsStatus) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "cobridge_restrictions_rules", Help: "Rules by address that the DOM restrictions file has become."}, func() float64 {
+			return float64(status().Rules)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "cobridge_restrictions_refused", Help: "1 while the DOM restrictions file as it is now is not followed, else 0."}, func() float64 {
+			if status().Problem != "" {
+				return 1
+			}
+			return 0
+		}),
 	)
 }
 

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/cobridge/cobridge/bridge/config"
 )
 
 // TestMetricsAreDocumented compares docs/metrics.md with what a service serves
@@ -22,7 +24,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `(cobridge_\\w+)` \\| (\\w+) \\|").FindAllStringSubmatch(string(page), -1) {
 		documented[row[1]] = row[2]
 	}
-	h := serve(t, filepath.Join(t.TempDir(), "store.db"), io.Discard)
+	h := serve(t, filepath.Join(t.TempDir(), "store.db"), io.Discard, func(c *config.Config) { c.Legacy.DOMRestrictions.Source = "not-there.xml" })
 	h.call(http.MethodGet, "/healthz", "", "")
 	_, data := h.call(http.MethodGet, "/metrics", "", "")
 	served := map[string]string{}

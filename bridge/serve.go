@@ -38,6 +38,9 @@ func (a *App) Run(ctx context.Context) error {
 	if a.channels != nil {
 		work("channels", func(ctx context.Context) error { return a.channels.Run(ctx, nil) })
 	}
+	if a.restrictions != nil {
+		work("restrictions", func(ctx context.Context) error { a.restrictions.Run(ctx); return nil })
+	}
 	work("purge", a.purge)
 	work("attached data", func(ctx context.Context) error {
 		return a.store.Follow(ctx, "attached-data", nil, func(ctx context.Context, e cobrowse.Event) error {
