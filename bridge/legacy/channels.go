@@ -302,11 +302,13 @@ func told(err error, args ...string) error {
 	case cobridge.CodeTooManyRequests:
 		return &bayeux.Error{Code: 429, Args: []string{strconv.Itoa(int(e.RetryAfter/time.Second) + 1)}, Text: "Too many tries, wait for that many seconds"}
 	case cobridge.CodeUnavailable:
-		if e.Err == nil {
-			return &bayeux.Error{Code: 503, Text: "The service is not available at the moment"}
+		if e.Err != nil { // for the log
+			return err
 		}
+		return &bayeux.Error{Code: 503, Text: "The service is not available at the moment"}
+	default:
+		return err
 	}
-	return err
 }
 
 // goneTimeout bounds what is written down about a client that has gone.

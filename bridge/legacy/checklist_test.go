@@ -56,8 +56,10 @@ func TestChecklist(t *testing.T) {
 	told.Wait()
 	for _, r := range runs {
 		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
 			for _, row := range r.rows {
 				t.Run(rowNames[row], func(t *testing.T) {
+					t.Parallel()
 					if failure, told := r.went[row]; !told || failure != "" {
 						t.Errorf("%s\n%s", failure, r.house.log)
 					}

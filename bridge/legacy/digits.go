@@ -54,6 +54,7 @@ func (l *live) guess(ctx context.Context, network string, look func() error) err
 		if err := digits.Fail(ctx, network); err != nil {
 			return err
 		}
+	default: // neither right nor wrong
 	}
 	return err
 }
