@@ -47,7 +47,7 @@ func TestScenarios(t *testing.T) {
 func TestUnits(t *testing.T) {
 	t.Parallel()
 	node := testenv.Need(t, testenv.Node)
-	for _, part := range []string{"sdk", "viewer", "gcb"} {
+	for _, part := range []string{"sdk", "viewer", "gcb", "slave"} {
 		t.Run(part, func(t *testing.T) {
 			t.Parallel()
 			files := glob(t, filepath.Join("..", "src", part, "test", "*.test.*js"))

@@ -66,6 +66,7 @@ export function makeSession(door) {
 		screen: 'connecting',
 		over: false, // nothing follows by itself
 		phase: 'waiting',
+		invited: false, // whose page is shared has never been here
 		deadline: 0, // ms since 1970, by the server's clock
 		skew: 0, // the server's clock minus ours, ms
 		grace: 120_000, // how long a lost connection is worth repairing, ms
@@ -107,7 +108,7 @@ export function makeSession(door) {
 	function showState() {
 		if (state.phase === 'live') {
 			show({ screen: 'live', text: text(state.sharer ? 'live.sharer' : 'live.viewer') });
-		} else if (state.phase === 'paused' || state.phase === 'reconnecting') {
+		} else if (state.phase === 'paused' || state.phase === 'reconnecting' && !state.invited) {
 			const screen = state.phase === 'paused' ? 'paused' : 'sharerLost';
 			show({ screen, tone: state.phase, head: text(`${screen}.head`), text: text(`${screen}.text`) });
 		} else {
@@ -291,6 +292,7 @@ export function makeSession(door) {
 				setState(frame);
 				break;
 			case 'peers':
+				meet(frame.list);
 				if (view) view.peers(frame.list);
 				else showPeers(frame.list, state.me, () => []);
 				break;
@@ -306,6 +308,14 @@ export function makeSession(door) {
 			default: // the picture, or of a later version of the protocol
 				view?.receive(frame);
 		}
+	}
+
+	/** In sessions of the old product agents may be the first to come. */
+	function meet(list) {
+		const invited = list.some((peer) => peer.cobrowseRole === 'sharer' && peer.state === 'invited');
+		if (invited === state.invited) return;
+		state.invited = invited;
+		if (state.phase === 'reconnecting') showState();
 	}
 
 	function setState(frame) {
