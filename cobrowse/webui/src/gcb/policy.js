@@ -24,6 +24,7 @@ export const makePolicy = (rules, page) => {
 export const maskedIn = (page) => {
 	const { policy } = edition;
 	if (!policy) return [];
-	const candidates = ['input', 'textarea', 'select', '[contenteditable]', ...policy.rules.mask, ...policy.rules.never].join();
+	const byAddress = policy.pageRules(page.documentElement).flatMap(({ mask }) => mask);
+	const candidates = ['input', 'textarea', 'select', '[contenteditable]', ...policy.rules.mask, ...policy.rules.never, ...byAddress].join();
 	return [...page.querySelectorAll(candidates)].filter((el) => /** @type {any} */ (el).type !== 'hidden' && !policy.isBlocked(el) && policy.isMasked(el));
 };

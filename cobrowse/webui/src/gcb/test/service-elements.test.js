@@ -57,10 +57,14 @@ test('masked elements are those that the rules hide', () => {
 	const find = (rules) => {
 		makePolicy(rules, {});
 		const all = Object.values(fields);
-		const found = maskedIn(/** @type {any} */ ({ querySelectorAll: (selector) => all.filter((f) => f.matches(selector)) }));
+		const found = maskedIn(/** @type {any} */ ({ documentElement: el('html'), querySelectorAll: (selector) => all.filter((f) => f.matches(selector)) }));
 		return Object.keys(fields).filter((name) => found.includes(fields[name]));
 	};
 	assert.deepEqual(find({ showSelectors: ['.shown'], maskSelectors: ['.private'], blockSelectors: ['.secret'] }), ['name', 'password', 'text']);
 	assert.deepEqual(find({ showSelectors: ['input'] }), ['password']);
+	globalThis.window = /** @type {any} */ ({ location: { href: 'https://shop.example/pay' }, document: {}, get parent() { return this; } });
+	const pageRules = [{ urlPattern: '.*/pay', maskSelectors: ['.private'] }, { urlPattern: '.*/basket', maskSelectors: ['.shown'] }];
+	assert.deepEqual(find({ showSelectors: ['input'], pageRules }), ['password', 'text'], 'rules of this address');
+	delete globalThis.window;
 	assert.throws(() => makePolicy({ maskSelectors: ['['] }, {}), /not a selector/);
 });
