@@ -11,6 +11,7 @@ import (
 	"net/http/cookiejar"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
+	"github.com/cobridge/cobridge/docs/openapitest"
 	"github.com/cobridge/cobridge/oauth"
 )
 
@@ -50,6 +52,13 @@ type liveHouse struct {
 	oauth    *oauth.Service
 	token    string // an access token of the organisation
 	cfg      legacy.LiveConfig
+	document *openapitest.Checker // of every answer over REST
+}
+
+// apiDocument is read once for all tests.
+var apiDocument struct {
+	once sync.Once
+	read *openapitest.Checker
 }
 
 // newLiveHouse lets customers in by their origin, and agents and controllers by an
@@ -57,6 +66,8 @@ type liveHouse struct {
 func newLiveHouse(t testing.TB, changes ...func(*legacy.ChannelsConfig)) *liveHouse {
 	t.Helper()
 	h := &liveHouse{t: t, clock: testenv.NewClock(t0), log: &testenv.Buffer{}}
+	apiDocument.once.Do(func() { apiDocument.read = openapitest.NewChecker(t) })
+	h.document = apiDocument.read
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := bolt.Open(t.Context(), bolt.Config{Path: filepath.Join(t.TempDir(), "store.db"), Log: log})
 	if err != nil {
@@ -218,6 +229,11 @@ func (b *browser) call(method, path, body string, head ...string) answer {
 	}
 	a := answer{status: resp.StatusCode, head: resp.Header, text: string(data)}
 	_ = json.Unmarshal(data, &a.body)
+	if method != http.MethodOptions && !strings.HasPrefix(path, "/cometd") {
+		if err := b.document.Check(r, []byte(body), resp, data); err != nil {
+			b.t.Errorf("what is documented: %v", err)
+		}
+	}
 	return a
 }
 
