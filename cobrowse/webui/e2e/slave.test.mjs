@@ -217,12 +217,17 @@ test('the service is away, or has had enough', async () => {
 
 test('the digits come in the fragment', async () => {
 	const { customer, digits, id } = await kim();
-	const agent = await ada(`#nosidinput=1&sid=${digits}&name=Ada%20Agent&nonotifications=1&lang=de`);
+	const agent = await ada(`#nosidinput=1&sid=${digits}&name=Ada%20Agent&nonotifications=1&lang=de&token=desk-token-1`);
 	await same(customer.page, agent.page);
 	assert.equal(agent.page.url(), `${set.slave}?lang=de`);
 	assert.equal(await agent.page.locator('.modes').innerText(), 'Zeigermodus');
 	assert.ok(!agent.wire.requests.some((r) => r.split(' ')[1].includes(digits) && !r.startsWith('POST ')), 'the digits are in an address that servers log');
 	assert.equal(await agent.page.locator('#form').isVisible(), false);
+	const joins = agent.wire.requests.filter((r) => r.startsWith('POST ') && r.includes('/rest/live/'));
+	assert.ok(joins.length > 0 && joins.every((r) => r.includes('"authorization":"Bearer desk-token-1"')), joins.join('\n'));
+	assert.ok(!agent.wire.requests.some((r) => r.split(' ')[1].includes('desk-token')), 'the access token is in an address');
+	const kept = await agent.page.evaluate(() => JSON.stringify([{ ...sessionStorage }, { ...localStorage }, history.state, document.documentElement.outerHTML]));
+	assert.ok(kept.includes(digits) && !kept.includes('desk-token'), 'the access token is kept');
 	await picture('slave-german', agent.page);
 
 	// A reload keeps the place.

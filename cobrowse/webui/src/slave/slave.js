@@ -10,6 +10,7 @@ import { makeSession, storage } from '../viewer/session.js';
 import { find, group, read, tidy } from './digits.js';
 
 const patience = 15_000; // ms for an answer
+const longestName = 256; // characters that the service takes
 const key = 'cobridge.slave';
 const streams = '/api/v2/cobrowse/sessions/';
 
@@ -75,7 +76,7 @@ function readAddress() {
 	}
 	place.user = fragment.get('user') ?? place.user;
 	place.bearer = fragment.get('token') ?? place.bearer;
-	place.name = fragment.get('name') ?? place.name;
+	place.name = [...(fragment.get('name') ?? place.name)].slice(0, longestName).join('');
 	place.input = !isSet(fragment.get('nosidinput'));
 	place.silent = isSet(fragment.get('nonotifications'));
 }
