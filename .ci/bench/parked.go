@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,7 +27,7 @@ const (
 	parkedClients = 10_000
 	parkedFiles   = parkedClients + 200 // that each of the two processes needs
 
-	stillOver   = 15 * time.Second // nobody comes back yet
+	stillOver   = 20 * time.Second // nobody comes back yet; half of it until the collector has cleared up
 	cycleOver   = 30 * time.Second // each comes back once: how long a connect waits
 	parkedEvery = time.Second      // between readings of the memory
 	parkedLimit = 3 * time.Minute  // for all of it
@@ -50,13 +51,14 @@ type parkedPollers struct {
 type window struct {
 	lasts  time.Duration
 	memory int64   // RssAnon of the process, the middle one of all readings, bytes
+	most   int64   // the greatest of them
 	busy   float64 // processor time of the process, as a share of one core
 	back   int64   // clients whose connect was answered and who made the next one
 	others float64 // share of the processors that other processes took
 }
 
-// each is the memory of one client in a window, in bytes.
-func (p *parkedPollers) each(w window) int64 { return (w.memory - p.before) / int64(p.clients) }
+// each is the memory of one client, in bytes, when that of the process is so much.
+func (p *parkedPollers) each(memory int64) int64 { return (memory - p.before) / int64(p.clients) }
 
 // parked measures clients that wait with a long poll for something to be told.
 func (h *harness) parked(ctx context.Context, binary, dir string) (out *parkedPollers, err error) {
@@ -259,7 +261,7 @@ func (p *pollers) watch(ctx context.Context, pid int, lasts time.Duration) (w wi
 	if err != nil {
 		return w, err
 	}
-	w = window{lasts: time.Since(start), memory: int64(median(readings)), back: p.back.Load() - back}
+	w = window{lasts: time.Since(start), memory: int64(median(readings)), most: int64(slices.Max(readings)), back: p.back.Load() - back}
 	w.busy = (after.server - before.server).Seconds() / w.lasts.Seconds()
 	w.others = after.others(before, w.lasts)
 	return w, nil

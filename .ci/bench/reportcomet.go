@@ -9,7 +9,7 @@ import (
 
 // report renders what waiting CometD clients cost. There is no target for it.
 func (p *parkedPollers) report(line func(string, ...any)) {
-	line("\n| CometD clients that wait, long-polling, %d on one process | memory (RssAnon) of each | processor, share of one core | came back meanwhile |", p.clients)
+	line("\n| CometD clients that wait, long-polling, %d on one process | memory (RssAnon) of each: median (most) | processor, share of one core | came back meanwhile |", p.clients)
 	line("|---|---|---|---|")
 	switch {
 	case p.without != "":
@@ -24,7 +24,7 @@ func (p *parkedPollers) report(line func(string, ...any)) {
 		what string
 		window
 	}{{"nothing happens", p.still}, {"each connect ends after 30 s and begins anew", p.cycle}} {
-		line("| %s, %.0f s | %s | %.2f %% | %d |", w.what, w.lasts.Seconds(), kilo(p.each(w.window)), 100*w.busy, w.back)
+		line("| %s, %.0f s | %s (%s) | %.1f %% | %d |", w.what, w.lasts.Seconds(), kilo(p.each(w.memory)), kilo(p.each(w.most)), 100*w.busy, w.back)
 	}
 	line("\nThe process: %s before anybody came, %s while they waited, %s while they came back.", mega(p.before), mega(p.still.memory), mega(p.cycle.memory))
 	if others := max(p.still.others, p.cycle.others); others > muchOthers {
