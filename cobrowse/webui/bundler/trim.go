@@ -70,6 +70,12 @@ function slimDOMExcluded(sn) {
 		file: "rrweb/record.js", from: "                old.setAttribute(\"style\", m.oldValue);", to: "              for (const pname of Array.from(target.style)) {",
 		instead: "                old.style.cssText = m.oldValue;\n              }\n",
 	},
+	// An element that the page blocks later: the recorder says nothing of it from then
+	// on, so what was sent of it would stay. The attribute that blocks it is told.
+	{
+		file: "rrweb/record.js", from: "          if (isBlocked(m.target, this.blockClass, this.blockSelector, false) || value === m.oldValue) {", to: "          let item = this.attributeMap.get(m.target);",
+		instead: "          if (value === m.oldValue || !/^data-cb/.test(attributeName) && isBlocked(m.target, this.blockClass, this.blockSelector, false)) {\n            return;\n          }\n",
+	},
 
 	// The replayer has the parser of styles twice; the second copy is called at load
 	// and never again.
