@@ -60,11 +60,16 @@ func (a *App) elsewhere(ctx context.Context, token cobrowse.SessionToken) (legac
 	return legacy.LiveSession{SessionToken: found.Token, SessionServerName: found.ServerName, SessionServerURL: found.ServerURL}, nil
 }
 
-// restrict puts the DOM restrictions on their deployment, if there is a file of
-// them: before anybody shares, and from then on when it changes.
+// restrict puts the DOM restrictions on their deployment, or takes them off if there is
+// no file of them: before anybody shares, and from then on when it changes.
 func (a *App) restrict(ctx context.Context) {
 	l := a.cfg.Legacy
 	if l.DOMRestrictions.Source == "" {
+		if l.Enabled { // what a file has said that is configured no more
+			if _, err := a.cobrowse.SetPageRules(ctx, a.legacyOrg(), cobrowse.DeploymentID(l.Deployment), nil); err != nil {
+				a.log.WarnContext(ctx, "the DOM restrictions of an earlier run stay", "err", err)
+			}
+		}
 		return
 	}
 	a.restrictions = legacy.NewRestrictionsWatch(legacy.RestrictionsConfig{

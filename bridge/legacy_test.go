@@ -151,6 +151,12 @@ func TestRestrictionsHoldFromTheStart(t *testing.T) {
 	if _, data = h.call(http.MethodGet, "/metrics", "", ""); !strings.Contains(string(data), "cobridge_restrictions_refused 1") {
 		t.Error("the metrics do not show that the file is refused")
 	}
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got := settings(serve(t, store, io.Discard)); strings.Contains(got, "#iban") || strings.Contains(got, `"textarea"`) {
+		t.Errorf("without a file: %s, want none of its rules", got)
+	}
 }
 
 // What is not here is asked of the old server, in both words; and kept, if so wished.
