@@ -208,3 +208,13 @@ func CleanPageURL(raw string) (string, error) {
 	}
 	return address, err
 }
+
+// KeepPages returns those of pages that a record has room for: the first ones, and
+// the last.
+func KeepPages(pages []PageVisit) []PageVisit {
+	var kept Session
+	for _, p := range pages {
+		kept.enterPage(p)
+	}
+	return kept.Pages
+}

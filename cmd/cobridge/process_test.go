@@ -66,6 +66,12 @@ type process struct {
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, args...)
+}
+
+// startWith starts the program with some more variables.
+func startWith(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no signals to stop a process with")
 	}
@@ -74,7 +80,7 @@ func start(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.CommandContext(t.Context(), path, args...)}
-	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "COBRIDGE_") })
+	p.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "COBRIDGE_") }), env...)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

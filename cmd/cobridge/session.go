@@ -160,7 +160,8 @@ this session until the link expires, at most 15 minutes later.`,
 	// What makes a client is known once the group has its flags.
 	export := newHistoryExport(c, func() (*client.Client, error) { return connect() })
 
-	cmd := group("history", "Read the records of ended sessions", get, link, export)
+	imports := newHistoryImport(c, func() (*client.Client, error) { return connect() })
+	cmd := group("history", "Read the records of ended sessions, and import those of an old server", get, link, export, imports)
 	connect = onService(cmd, c)
 	return cmd
 }
