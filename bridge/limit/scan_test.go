@@ -2,6 +2,7 @@ package limit_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func TestScanForgets(t *testing.T) {
 	c := &hand{}
 	s := limit.NewScan(limit.ScanConfig{Each: 10, Strangers: 1, Acquaintances: 1000, Clock: c.now})
 	for i := range 50_000 {
-		s.Succeed(fmt.Sprint(i))
+		s.Succeed(strconv.Itoa(i))
 	}
 	if err := s.Fail(t.Context(), "stranger"); err != nil {
 		t.Fatal(err)
