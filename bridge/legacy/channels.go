@@ -49,21 +49,23 @@ type ChannelsConfig struct {
 type Channels struct {
 	live
 
-	events cobrowse.Events
-	server *bayeux.Server
-	rooms  *rooms
+	events  cobrowse.Events
+	server  *bayeux.Server
+	rooms   *rooms
+	origins []string // of pages that may speak to us
 }
 
 // NewChannels returns Channels that nobody can reach before [Channels.Mount].
 func NewChannels(cfg ChannelsConfig) *Channels {
 	ch := &Channels{live: live{cfg.Live}, events: cfg.Events}
+	ch.origins = ch.everybody().Origins
 	transports := []bayeux.Transport{bayeux.WebSocket, bayeux.LongPolling}
 	if cfg.CallbackPolling {
 		transports = append(transports, bayeux.CallbackPolling)
 	}
 	ch.server = bayeux.New(bayeux.Config{
 		Clock: cfg.Clock, Log: cfg.Live.Log, Limits: cfg.Limits, Advice: cfg.Advice, Transports: transports,
-		AllowOrigin: func(origin string) bool { return slices.Contains(ch.everybody().Origins, origin) },
+		AllowOrigin: func(origin string) bool { return slices.Contains(ch.origins, origin) },
 		// The old clients of 9.0 send it where cookies are blocked.
 		AllowHeaders: []string{cookieServer, web.HeaderCorrelationID},
 		OnHandshake:  ch.handshake,
@@ -103,7 +105,7 @@ func (ch *Channels) Stats() bayeux.Stats { return ch.server.Stats() }
 // none: what waits for an event keeps its headers.
 func (ch *Channels) giveCookies(c *fiber.Ctx) error {
 	origin := c.Get(fiber.HeaderOrigin)
-	if (origin == "" || slices.Contains(ch.everybody().Origins, origin)) && isHandshake(c) {
+	if (origin == "" || slices.Contains(ch.origins, origin)) && isHandshake(c) {
 		ch.setServerCookie(c)
 		ch.deskOf(c)
 	}
@@ -231,22 +233,25 @@ type userRequest struct {
 }
 
 // exit answers a request to leave: the customer's or the agent's ends the session.
-func (ch *Channels) exit(ctx context.Context, _ bayeux.Client, data json.RawMessage) (any, error) {
-	return ch.finish(ctx, data, ch.Sessions.Exit)
+func (ch *Channels) exit(ctx context.Context, client bayeux.Client, data json.RawMessage) (any, error) {
+	return ch.finish(ctx, client, data, ch.Sessions.Exit)
 }
 
 // stop answers a controller's request to end a session.
-func (ch *Channels) stop(ctx context.Context, _ bayeux.Client, data json.RawMessage) (any, error) {
-	return ch.finish(ctx, data, ch.Sessions.Stop)
+func (ch *Channels) stop(ctx context.Context, client bayeux.Client, data json.RawMessage) (any, error) {
+	return ch.finish(ctx, client, data, ch.Sessions.Stop)
 }
 
-func (ch *Channels) finish(ctx context.Context, data json.RawMessage, do finishing) (any, error) {
+func (ch *Channels) finish(ctx context.Context, client bayeux.Client, data json.RawMessage, do finishing) (any, error) {
 	var in userRequest
 	if err := readData(data, &in); err != nil {
 		return nil, err
 	}
 	if in.UserToken == "" {
 		return nil, &bayeux.Error{Code: 400, Args: []string{"userToken"}, Text: "The userToken is missing"}
+	}
+	if err := allow(ctx, ch.Limits.Address, client.Request.Network); err != nil {
+		return nil, told(err)
 	}
 	session, err := do(ctx, ch.Org, in.UserToken)
 	if cobridge.CodeOf(err) == cobridge.CodeNotFound {

@@ -237,8 +237,11 @@ func TestComingBack(t *testing.T) {
 	// and the old client's end ends nothing.
 	fresh := page.comet()
 	fresh.join(digits, 1)
+	fresh.heard(1)
+	fresh.join(digits, 1) // and once more: nothing is told twice
+	fresh.quiet(1)
 	kim.bye()
-	if p := at(cobrowse.RoleCustomer); p.Connection.Number != 3 || !p.Connection.Open {
+	if p := at(cobrowse.RoleCustomer); p.Connection.Number != 4 || !p.Connection.Open {
 		t.Errorf("after the end of the client that was replaced: %+v", p.Connection)
 	}
 	// From another browser with the user token.

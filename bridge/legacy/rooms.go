@@ -115,8 +115,9 @@ func (r *rooms) membership(v *visitor, token cobrowse.SessionToken, role cobrows
 	return nil, nil
 }
 
-// add gives a member its place, in that of an earlier link of the same user. It
-// returns false when the client has gone.
+// add gives a member its place, in that of an earlier join of the same client. A
+// user that has come with another client since, such as a second tab, hears what
+// happens in both. It returns false when the client has gone.
 func (r *rooms) add(m *member, s cobrowse.Session) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,8 +129,9 @@ func (r *rooms) add(m *member, s cobrowse.Session) bool {
 		place = &room{}
 		r.byID[s.ID] = place
 	}
-	for _, old := range slices.Clone(place.members) {
-		if old.participant == m.participant {
+	for _, old := range slices.Clone(m.visitor.members) {
+		if old.session == m.session && old.participant == m.participant {
+			m.activated = old.activated
 			r.forget(old)
 		}
 	}
