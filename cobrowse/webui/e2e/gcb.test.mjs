@@ -45,7 +45,7 @@ function listen(api, top) {
  */
 const old = (options, body, { after: late = false, more = '' } = {}) => {
 	const app = `${set.service.baseUrl}/cobrowse`;
-	const config = `<script nonce="${nonce}">${hears}\nvar _genesys = ${options};${more}</script>`;
+	const config = `<script nonce="${nonce}">${hears}\n${late ? 'const' : 'var'} _genesys = ${options};${more}</script>`;
 	return {
 		headers: {
 			'content-type': 'text/html; charset=utf-8',
@@ -255,10 +255,8 @@ test('a session that ends while the page is away, and one in another tab', async
 	await tab.goto(`${set.site.origin}/own.html`);
 	await until(() => tab.evaluate(() => /** @type {any} */ (window).heard), (list) => list.length > 0, 'the other tab');
 	// The page asks for it here: this tab is shared now, with the same digits.
-	await until(async () => {
-		await tab.evaluate(() => { /** @type {any} */ (window).apis[0][0].startSession(); });
-		return tab.evaluate(() => /** @type {any} */ (window).heard);
-	}, (list) => list.some(([name, about]) => name === 'onSessionStarted' && about.startsWith(token)), 'the session in the other tab');
+	await tab.evaluate(() => { /** @type {any} */ (window).apis[0][0].startSession(); });
+	await until(() => tab.evaluate(() => /** @type {any} */ (window).heard), (list) => list.some(([name, about]) => name === 'onSessionStarted' && about.startsWith(token)), 'the session in the other tab');
 	assert.equal(await hearing(customer, 'onSessionEnded'), 'self');
 	const { entities } = await set.service.api.call('GET', '/api/v2/cobrowse/sessions');
 	assert.equal(entities.length, 1);

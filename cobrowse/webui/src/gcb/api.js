@@ -185,6 +185,16 @@ export const makeTopAPI = ({ cobridge, config, media, restoring, supported, boot
 		edition.refresh();
 	};
 
+	/** Brings a session of another tab here, if there is one: the customer wants this tab. */
+	const moved = async () => {
+		const here = () => edition.view.panel?.buttons.find(([key]) => key === 'here');
+		// The customer script offers it as soon as the other tab has answered.
+		if (!here() && await edition.tabs?.ask('shared')) for (let tries = 20; tries && !here(); tries -= 1) await new Promise((resolve) => { setTimeout(resolve, 50); });
+		const found = here();
+		found?.[1]();
+		return Boolean(found);
+	};
+
 	const begin = async () => {
 		if (!supported) {
 			trying = true;
@@ -192,12 +202,7 @@ export const makeTopAPI = ({ cobridge, config, media, restoring, supported, boot
 			return;
 		}
 		await booted;
-		// Another tab is shared: the customer wants this one instead.
-		const here = edition.headless && edition.view.panel?.buttons.find(([key]) => key === 'here');
-		if (here) {
-			here[1]();
-			return;
-		}
+		if (edition.headless && await moved()) return;
 		if (edition.agree) {
 			edition.agree(true);
 			return;

@@ -15,6 +15,7 @@
  * @property {{head: string, text: string, no: string, yes: string, answer: (ok: boolean|null) => void}|null} question asked before the consent; keys of texts
  * @property {{head: string, text: string, close: () => void}|null} hint said while nothing is shared; keys of texts
  * @property {{head: string, until: number}|null} notice of something that has just happened, instead of the panel's headline; until is ms since 1970
+ * @property {import('../sdk/resume.js').Tabs|null} tabs of this site
  * @property {() => void} takeBack takes all permissions back
  * @property {import('../sdk/widget.js').View} view what the customer would see
  * @property {import('../sdk/policy.js').Policy|null} policy
@@ -28,6 +29,6 @@
 /** @type {Edition} */
 export const edition = {
 	app: '', headless: false, side: 'left', button: true, wanted: false, agree: null, sent: false, question: null, hint: null, notice: null,
-	view: {}, policy: null, text: () => '',
+	view: {}, policy: null, tabs: null, text: () => '',
 	takeBack() {}, refresh() {}, onStart() {}, onIdle() {}, onFailed() {}, onAsk() {},
 };

@@ -23,8 +23,18 @@ const script = findScript(document); // now, while the browser still says which 
 const page = /** @type {any} */ (window);
 const warn = (text, ...more) => console.warn(`co-browse: ${text}`, ...more);
 
-/** The page's options may stand before the script or after it. */
-const genesysThere = () => page._genesys !== undefined || document.readyState !== 'loading' || new Promise((resolve) => {
+/** The page's options: a global, also one that was declared with const or let, which window does not have. */
+const genesys = () => {
+	try {
+		// @ts-ignore
+		return typeof _genesys === 'undefined' ? undefined : _genesys;
+	} catch {
+		return undefined; // not yet
+	}
+};
+
+/** They may stand before the script or after it. */
+const genesysThere = () => genesys() !== undefined || document.readyState !== 'loading' || new Promise((resolve) => {
 	document.addEventListener('DOMContentLoaded', resolve, { once: true });
 });
 
@@ -117,10 +127,10 @@ const run = async () => {
 		return;
 	}
 	await genesysThere();
-	const config = readConfig(page._genesys, script?.src);
+	const config = readConfig(genesys(), script?.src);
 	if (!config.enabled) return;
 	for (const note of config.notes) console.info(note);
-	edition.app = appOf(script, page._genesys, document.baseURI);
+	edition.app = appOf(script, genesys(), document.baseURI);
 	if (!edition.app) {
 		warn('neither data-gcb-url nor the address of the script says where the application is');
 		return;

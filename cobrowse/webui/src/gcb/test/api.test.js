@@ -42,7 +42,7 @@ const kim = { id: 'kim', role: 'customer', name: 'Kim Customer', connected: true
 const steering = { id: 'desk', role: 'controller', connected: true };
 
 beforeEach(() => Object.assign(edition, {
-	headless: false, button: true, wanted: false, agree: null, sent: false, question: null, hint: null, notice: null, view: {}, policy: null,
+	headless: false, button: true, wanted: false, agree: null, sent: false, question: null, hint: null, notice: null, view: {}, policy: null, tabs: null,
 	text: (key, values = {}) => `${key} ${values.name ?? ''}`.trim(), takeBack() {}, refresh() {},
 }));
 
@@ -349,8 +349,20 @@ test('what is drawn: the question before the consent, news over quiet words alon
 test('without our user interface another tab is taken over by startSession', async () => {
 	const { api, cobridge } = make({ cobrowse: { disableBuiltInUI: true } });
 	let here = 0;
-	edition.view = /** @type {any} */ ({ panel: { head: '', buttons: [['here', () => { here += 1; }], ['close', () => {}]] } });
+	const offer = () => { edition.view = /** @type {any} */ ({ panel: { head: '', buttons: [['here', () => { here += 1; }], ['close', () => {}]] } }); };
+	offer();
 	api.startSession();
 	await soon();
 	assert.deepEqual([here, cobridge.started], [1, 0]);
+	// Called before the other tab has answered.
+	edition.view = {};
+	edition.tabs = /** @type {any} */ ({ ask: async (question) => { offer(); return question === 'shared' && { session: 'id' }; } });
+	api.startSession();
+	await soon();
+	assert.deepEqual([here, cobridge.started], [2, 0]);
+	edition.view = {};
+	edition.tabs = /** @type {any} */ ({ ask: async () => null });
+	api.startSession();
+	await soon();
+	assert.deepEqual([here, cobridge.started], [2, 1]);
 });
