@@ -18,7 +18,7 @@ import { Site } from './site.mjs';
  * Sets the stage before the tests of a file and clears it after them. What it returns is filled when they run.
  * @param {object} [options]
  * @param {Record<string, any>} [options.rules] of the deployment
- * @param {Record<string, any>} [options.settings] of the configuration file
+ * @param {Parameters<typeof startService>[0]['settings']} [options.settings] of the configuration file
  * @param {(site: Site) => void} [options.build] mounts what the site has besides the directory pages
  * @param {string} [options.attributes] of the script's tag
  * @returns {Stage}
