@@ -60,7 +60,7 @@ from standard input. One id stands in each line; blank lines and what follows a 
 
 A record that the service has is never imported again, so an import that was interrupted, by whatever,
 is just started again and goes on. The service is asked for what it has at the start; the old server
-is asked for the rest only. Records that ended before the service's history.retention are refused.
+is asked for the rest only. Records that ended before the service's retention.history are refused.
 
 At the end the report says how many failed, and why. With --failed their ids and reasons are written
 to a file, which is a list for the next run, too. The exit code is 1 if one failed.

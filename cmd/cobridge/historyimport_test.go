@@ -22,6 +22,10 @@ import (
 	"github.com/cobridge/cobridge/cobrowse/client"
 )
 
+// importLimit ends processes of imports that would hang: a machine with much to do
+// takes its time for 20 000 records.
+const importLimit = 5 * time.Minute
+
 // importEnv is the environment of commands that call a demo.
 func importEnv(info demoInfo) []string {
 	return []string{"COBRIDGE_URL=" + info.BaseURL, "COBRIDGE_CLIENT_ID=" + info.ClientID, "COBRIDGE_CLIENT_SECRET=" + info.ClientSecret}
@@ -161,7 +165,7 @@ func checkFailed(t *testing.T, path string, n int, reasons ...string) {
 // demoProcess runs the demo as a process until the test ends.
 func demoProcess(t *testing.T) demoInfo {
 	t.Helper()
-	p := start(t, "demo", "--listen", "127.0.0.1:0", "--json")
+	p := startWith(t, importLimit, nil, "demo", "--listen", "127.0.0.1:0", "--json")
 	line, err := p.out.ReadBytes('\n')
 	var info demoInfo
 	if err != nil || json.Unmarshal(line, &info) != nil {
@@ -189,7 +193,7 @@ func TestHistoryImportKilled(t *testing.T) {
 			once.Do(func() { close(half) })
 		}
 	}
-	p := startWith(t, env, append(args, list)...)
+	p := startWith(t, importLimit, env, append(args, list)...)
 	<-half
 	if err := p.cmd.Process.Kill(); err != nil {
 		t.Fatalf("kill: %v", err)
@@ -200,7 +204,7 @@ func TestHistoryImportKilled(t *testing.T) {
 		t.Errorf("%d records are there after the kill, want about half", len(there))
 	}
 	o.forget()
-	second := startWith(t, env, append(args, list)...)
+	second := startWith(t, importLimit, env, append(args, list)...)
 	out, code := second.wait(t)
 	all, imported, present, lost := counts(t, out)
 	if code != 1 || all != n+1 || present != len(there) || imported < n/4 {
@@ -208,7 +212,7 @@ func TestHistoryImportKilled(t *testing.T) {
 	}
 	checkFailed(t, failed, lost, "notFound", "notJson")
 	o.checkNotAsked(t, there)
-	third := startWith(t, env, append(args, failed)...)
+	third := startWith(t, importLimit, env, append(args, failed)...)
 	if out, code := third.wait(t); code != 1 || !strings.Contains(out, "1 failed\n") {
 		t.Errorf("the third run is %d: %s", code, out)
 	}

@@ -28,7 +28,7 @@ const (
 var explained = map[reason]string{
 	reasonNotFound:  "the old server does not know them, or not any more",
 	reasonLive:      "they have not ended yet",
-	reasonRetention: "they ended so long ago that the service would not keep them; see history.retention",
+	reasonRetention: "they ended so long ago that the service would not keep them; see retention.history",
 	reasonTaken:     "the service has another session with this id, live or of another organisation",
 	reasonInvalid:   "the service refused them",
 	reasonNotTried:  "the run ended before it was their turn",

@@ -66,11 +66,11 @@ type process struct {
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	return startWith(t, nil, args...)
+	return startWith(t, limit, nil, args...)
 }
 
-// startWith starts the program with some more variables.
-func startWith(t *testing.T, env []string, args ...string) *process {
+// startWith starts the program with some more variables; it is killed after a time.
+func startWith(t *testing.T, limit time.Duration, env []string, args ...string) *process {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no signals to stop a process with")
