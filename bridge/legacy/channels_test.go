@@ -83,6 +83,14 @@ func TestChannels(t *testing.T) {
 	if s.EndReason != cobrowse.EndStopped {
 		t.Errorf("end reason = %q, want %q", s.EndReason, cobrowse.EndStopped)
 	}
+	h.browser("").call(http.MethodGet, "/rest/live/users/"+control+"/session/stop", "")
+	for what, secret := range map[string]string{
+		"the digits": digits, "a user token": control, "the access token": h.token, "a client's id": kim.id, "a browser's name": kim.cookies[1].Value, "a person's name": "Kim",
+	} {
+		if secret == "" || strings.Contains(h.log.String(), secret) {
+			t.Errorf("%s (%q) is in the log:\n%s", what, secret, h.log)
+		}
+	}
 }
 
 // Whatever surface ends a session, CometD clients hear it, once.
