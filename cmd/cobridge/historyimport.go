@@ -131,7 +131,7 @@ func oldServer(c console, f importFlags, idsOnStdin bool) (*gcb.Client, error) {
 	if file != "" {
 		password, err := readSecret(c, file)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("password of the old server: %w", err)
 		}
 		cfg.Password = password
 	}

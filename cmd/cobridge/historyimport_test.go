@@ -84,7 +84,7 @@ func TestHistoryImport(t *testing.T) {
 	o := newOldCobrowse(t, 1200)
 	failed := filepath.Join(t.TempDir(), "failed.txt")
 	list := o.ids(oldSession(1), strings.ToUpper(oldSession(2)), oldSession(900_000)+" # not there", "")
-	args := []string{"history", "import", "--from", o.url, "--from-timeout", "2s", "--parallel", "32", "--failed", failed}
+	args := []string{"history", "import", "--from", o.url, "--from-timeout", "4s", "--parallel", "32", "--failed", failed}
 
 	// Interrupted in the middle.
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -110,7 +110,7 @@ func TestHistoryImport(t *testing.T) {
 	if all != o.n+1 || present != len(half) || imported < o.n/3 || lost < 1 || lost > 5 {
 		t.Errorf("the second run says %q", r.out)
 	}
-	checkFailed(t, failed, lost, "notFound", "notJson")
+	checkFailed(t, failed, lost, "notFound", "notJson", "timeout")
 	r.want(t, 1, "2 lines named one of them again", "")
 	r.want(t, 1, "1 notFound: the old server does not know them", "")
 
@@ -183,7 +183,7 @@ func TestHistoryImportKilled(t *testing.T) {
 	o := newOldCobrowse(t, n)
 	dir := t.TempDir()
 	list, failed := writeFile(t, dir, "ids.txt", o.ids(oldSession(900_000))), filepath.Join(dir, "failed.txt")
-	args := []string{"history", "import", "--from", o.url, "--from-timeout", "2s", "--parallel", "32", "--failed", failed}
+	args := []string{"history", "import", "--from", o.url, "--from-timeout", "4s", "--parallel", "32", "--failed", failed}
 	env := importEnv(info)
 
 	half := make(chan struct{})
@@ -210,7 +210,7 @@ func TestHistoryImportKilled(t *testing.T) {
 	if code != 1 || all != n+1 || present != len(there) || imported < n/4 {
 		t.Errorf("the second run is %d: %s", code, out)
 	}
-	checkFailed(t, failed, lost, "notFound", "notJson")
+	checkFailed(t, failed, lost, "notFound", "notJson", "timeout")
 	o.checkNotAsked(t, there)
 	third := startWith(t, importLimit, env, append(args, failed)...)
 	if out, code := third.wait(t); code != 1 || !strings.Contains(out, "1 failed\n") {
@@ -249,13 +249,14 @@ func TestHistoryImportReasons(t *testing.T) {
 		o.special[oldSession(i)] = special
 	}
 	o.special[live.ID] = say(strings.Replace(o.record(20), oldSession(20), live.ID, 1))
-	list := "no id\n" + o.ids()
+	var list strings.Builder
+	list.WriteString("no id\n" + o.ids())
 	for _, i := range []int{11, 12, 13, 15, 16, 17, 18, 19, 21} {
-		list += oldSession(i) + "\n"
+		list.WriteString(oldSession(i) + "\n")
 	}
-	list += live.ID + "\n" + strings.Repeat("x", 5000) + "\n"
+	list.WriteString(live.ID + "\n" + strings.Repeat("x", 5000) + "\n")
 	failed := filepath.Join(t.TempDir(), "failed.txt")
-	r := cli(t, importEnv(info), list, "history", "import", "--from", o.url, "--failed", failed)
+	r := cli(t, importEnv(info), list.String(), "history", "import", "--from", o.url, "--failed", failed)
 	r.want(t, 1, "11 session ids: 1 imported, 0 there already, 10 failed\n", `line 1 is not a session id: "no id"`)
 	r.want(t, 1, "", "line 15 is too long for a session id")
 	r.want(t, 1, "", "2 lines are no session ids")

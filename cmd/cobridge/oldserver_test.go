@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -126,10 +127,10 @@ func fault(i int, body string, w http.ResponseWriter, r *http.Request) bool {
 	case i%97 == 23: // a reset
 		panic(http.ErrAbortHandler)
 	case i%97 == 33: // less than was announced
-		w.Header().Set("Content-Length", fmt.Sprint(len(body)+1000))
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)+1000))
 		_, _ = io.WriteString(w, body)
 	case i%97 == 43: // cut off
-		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		_, _ = io.WriteString(w, body[:len(body)/2])
 		panic(http.ErrAbortHandler)
 	case i%997 == 53: // of a gateway, which no repeat asks again for

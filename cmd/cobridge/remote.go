@@ -97,18 +97,18 @@ func readSecret(c console, path string) (string, error) {
 	if path != "-" {
 		file, err := os.Open(path) //nolint:gosec // the caller names the file
 		if err != nil {
-			return "", fmt.Errorf("read client secret: %w", err)
+			return "", fmt.Errorf("read secret: %w", err)
 		}
 		defer func() { _ = file.Close() }()
 		in = file
 	}
 	text, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err != nil {
-		return "", fmt.Errorf("read client secret: %w", err)
+		return "", fmt.Errorf("read secret: %w", err)
 	}
 	secret := strings.TrimSpace(string(text))
 	if len(text) > limit || secret == "" {
-		return "", errors.New("read client secret: empty or too long")
+		return "", errors.New("read secret: empty or too long")
 	}
 	return secret, nil
 }
