@@ -66,7 +66,6 @@ func NewChannels(cfg ChannelsConfig) *Channels {
 	ch.server = bayeux.New(bayeux.Config{
 		Clock: cfg.Clock, Log: cfg.Live.Log, Limits: cfg.Limits, Advice: cfg.Advice, Transports: transports,
 		AllowOrigin: func(origin string) bool { return slices.Contains(ch.origins, origin) },
-		// The old clients of 9.0 send it where cookies are blocked.
 		AllowHeaders: []string{cookieServer, web.HeaderCorrelationID},
 		OnHandshake:  ch.handshake,
 		OnGone:       ch.gone,

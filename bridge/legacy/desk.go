@@ -28,8 +28,12 @@ func isDesk(name string) bool { return deskPattern.MatchString(name) }
 
 func newDesk() string { return rand.Text() }
 
-// setServerCookie pins the browser to this node.
+// setServerCookie pins the browser to this node. Where browsers drop the cookies of
+// other sites, pages of 9.0 send the same in a header; the name of that one could not
+// be read, so it is the cookie's.
 func (l *live) setServerCookie(c *fiber.Ctx) {
+	c.Set(cookieServer, l.ServerName)
+	c.Append(fiber.HeaderAccessControlExposeHeaders, cookieServer)
 	setCookie(c, &fiber.Cookie{Name: cookieServer, Value: l.ServerName, Path: "/", SessionOnly: true})
 }
 

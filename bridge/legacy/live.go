@@ -126,7 +126,7 @@ func MountLive(r fiber.Router, cfg LiveConfig) {
 	r.Add(fiber.MethodGet, stop, l.opened(l.stop))
 	r.Get(cfg.BasePath+"/health", l.health)
 	if len(cfg.Pages)+len(cfg.Desks) > 0 {
-		const headers = fiber.HeaderAuthorization + ", " + fiber.HeaderContentType + ", " + web.HeaderCorrelationID
+		const headers = fiber.HeaderAuthorization + ", " + fiber.HeaderContentType + ", " + web.HeaderCorrelationID + ", " + cookieServer
 		for path, method := range map[string]string{sessions: fiber.MethodPost, session: fiber.MethodGet, join: fiber.MethodPost, stop: fiber.MethodGet} {
 			r.Options(path, l.everybody().preflight(method, headers))
 		}

@@ -33,7 +33,7 @@ func TestCreateSession(t *testing.T) {
 		}
 		for name, want := range map[string]string{
 			"Content-Type": "application/json;charset=UTF-8", "Cache-Control": "no-store",
-			"Access-Control-Allow-Origin": shop, "Access-Control-Allow-Credentials": "true",
+			"Access-Control-Allow-Origin": shop, "Access-Control-Allow-Credentials": "true", "gcbSessionServer": "cob-node-a",
 		} {
 			if got := a.head.Get(name); got != want {
 				t.Errorf("%s = %q, want %q", name, got, want)
@@ -41,6 +41,9 @@ func TestCreateSession(t *testing.T) {
 		}
 		if cookies := strings.Join(a.head.Values("Set-Cookie"), "\n"); !strings.Contains(cookies, "gcbSessionServer=cob-node-a; path=/; HttpOnly") || strings.Contains(cookies, "Secure") {
 			t.Errorf("Set-Cookie = %q, want gcbSessionServer for every path, not for TLS alone", cookies)
+		}
+		if got := a.head.Get("Access-Control-Expose-Headers"); !strings.Contains(got, "gcbSessionServer") || !strings.Contains(got, "Retry-After") {
+			t.Errorf("Access-Control-Expose-Headers = %q", got)
 		}
 		s, err := h.ByToken(t.Context(), orgID, cobrowse.SessionToken(digits))
 		if err != nil || s.State() != cobrowse.StateIdle || !s.Legacy || s.DeploymentID != h.cfg.Deployment {
@@ -359,7 +362,7 @@ func TestLivePreflight(t *testing.T) {
 			if strings.HasPrefix(path, "/cometd") && !allowed {
 				status = http.StatusForbidden
 			}
-			if got := a.head.Get("Access-Control-Allow-Methods"); a.status != status || allowed && (got != method || a.head.Get("Access-Control-Allow-Credentials") != "true") || !allowed && a.head.Get("Access-Control-Allow-Origin") != "" {
+			if got := a.head.Get("Access-Control-Allow-Methods"); a.status != status || allowed && (got != method || a.head.Get("Access-Control-Allow-Credentials") != "true" || !strings.Contains(a.head.Get("Access-Control-Allow-Headers"), "gcbSessionServer")) || !allowed && a.head.Get("Access-Control-Allow-Origin") != "" {
 				t.Errorf("preflight of %s for %s = %d %v", path, origin, a.status, a.head)
 			}
 		}
