@@ -178,7 +178,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", file, "--url", "http://127.0.0.1:1"}, 1, "connection refused"},
 		{[]string{"session", "list"}, 2, "which OAuth client?"},
 		{[]string{"session", "list", "--client-id", "x"}, 2, "no client secret"},
-		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", "/nowhere/secret"}, 1, "read client secret"},
+		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", "/nowhere/secret"}, 1, "read secret"},
 		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", "-"}, 1, "empty or too long"},
 		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", file, "--url", "nowhere"}, 2, "base URL"},
 		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", file, "--ca-file", file}, 1, "has none"},
