@@ -36,6 +36,10 @@ type Options struct {
 	Clock   cobridge.Clock // judges every expiry; required
 	Version string         // of the binary, for /version; may be empty
 	Commit  string
+
+	// VolatileStore gives up that what was acknowledged survives a crash. It is for
+	// applications in tests, over a store that is thrown away: see [bolt.Config].
+	VolatileStore bool
 }
 
 // App is the service, built and seeded. Its methods may be called concurrently,
@@ -55,6 +59,8 @@ type App struct {
 	restrictions *legacy.RestrictionsWatch // nil without a file of them
 	upstream     *gcb.Client               // nil unless there is an old server
 	hub          *stream.Hub
+	attached     *progress // of writing attached data
+	web          web.Config
 	fiber        *fiber.App
 	admin        *fiber.App // nil unless there is a separate admin address
 	metrics      *metrics
@@ -74,11 +80,11 @@ func Open(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if !ok {
 		return nil, fmt.Errorf("store %q: want bolt:FILE", cfg.Store)
 	}
-	store, err := bolt.Open(ctx, bolt.Config{Path: path, Log: a.log, Clock: o.Clock, OnCommit: a.metrics.committed})
+	store, err := bolt.Open(ctx, bolt.Config{Path: path, Log: a.log, Clock: o.Clock, OnCommit: a.metrics.committed, Volatile: o.VolatileStore})
 	if err != nil {
 		return nil, err // says which store
 	}
-	a.store = store
+	a.store, a.attached = store, newProgress(store.LastEvent())
 	if err := a.build(ctx, o); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -145,10 +151,11 @@ func (a *App) mount(o Options) error {
 	if err != nil {
 		return fmt.Errorf("viewer base URL: %w", err)
 	}
-	a.fiber = web.NewApp(web.Config{
+	a.web = web.Config{
 		Log: a.log, Clock: a.clock, NoHSTS: a.cfg.TLS.SelfSigned, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections, BodyLimit: a.cfg.Limits.BodyBytes,
 		Dialects: append(a.legacyDialects(), api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)),
-	})
+	}
+	a.fiber = web.NewApp(a.web)
 	a.hub = stream.New(stream.Config{
 		Service: a.cobrowse, Events: a.store, Deployments: a.store, Clock: a.clock, Log: a.log,
 		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Grace: a.cfg.Session.Grace, Limits: streamLimits(a.cfg.Limits), Metrics: a.metrics.stream(),

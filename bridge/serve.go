@@ -48,6 +48,9 @@ func (a *App) Run(ctx context.Context) error {
 			if err != nil && ctx.Err() == nil {
 				a.log.WarnContext(ctx, "writing attached data failed", "sessionId", string(e.SessionID), "conversationId", string(e.ConversationID), "err", err)
 			}
+			if err == nil {
+				a.attached.reach(e.Sequence)
+			}
 			return err
 		})
 	})
@@ -69,32 +72,37 @@ func (a *App) purge(ctx context.Context) error {
 	ticker := time.NewTicker(purgeInterval)
 	defer ticker.Stop()
 	for {
-		if age := a.cfg.OAuth.KeyLifetime; age > 0 {
-			rotated, err := a.oauth.RotateAgedKey(ctx, age)
-			if err != nil && ctx.Err() == nil {
-				a.log.WarnContext(ctx, "replacing the signing key failed", "err", err)
-			} else if rotated {
-				a.log.InfoContext(ctx, "signing key replaced")
-			}
-		}
-		a.purgeKnowledge(ctx)
-		if _, err := a.oauth.Purge(ctx); err != nil && ctx.Err() == nil {
-			a.log.WarnContext(ctx, "purging tokens failed", "err", err)
-		}
-		for {
-			const batch = 500
-			n, err := a.directory.Purge(ctx, a.cfg.Retention.Conversations, batch)
-			if err != nil && ctx.Err() == nil {
-				a.log.WarnContext(ctx, "purging conversations failed", "err", err)
-			}
-			if err != nil || n < batch {
-				break
-			}
-		}
+		a.tidy(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+		}
+	}
+}
+
+// tidy does the work of purge once.
+func (a *App) tidy(ctx context.Context) {
+	if age := a.cfg.OAuth.KeyLifetime; age > 0 {
+		rotated, err := a.oauth.RotateAgedKey(ctx, age)
+		if err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "replacing the signing key failed", "err", err)
+		} else if rotated {
+			a.log.InfoContext(ctx, "signing key replaced")
+		}
+	}
+	a.purgeKnowledge(ctx)
+	if _, err := a.oauth.Purge(ctx); err != nil && ctx.Err() == nil {
+		a.log.WarnContext(ctx, "purging tokens failed", "err", err)
+	}
+	for {
+		const batch = 500
+		n, err := a.directory.Purge(ctx, a.cfg.Retention.Conversations, batch)
+		if err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "purging conversations failed", "err", err)
+		}
+		if err != nil || n < batch {
+			break
 		}
 	}
 }

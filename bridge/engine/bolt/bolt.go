@@ -60,6 +60,10 @@ type Config struct {
 	OnCommit func(Commit)
 	// Clock measures how long a commit takes, for OnCommit; nil = not measured.
 	Clock cobridge.Clock
+	// Volatile gives durability up: nothing is synced, so a commit takes microseconds,
+	// and a crash of the machine can leave a file that nothing opens again. It is for
+	// stores that are thrown away with the test that made them, and for nothing else.
+	Volatile bool
 }
 
 // Commit describes one commit.
@@ -95,7 +99,7 @@ type Store struct {
 // Open opens the store, which it creates if it is not there. It fails if another
 // process has it open, if it was written by a newer version, and if it is damaged.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	return open(ctx, cfg, bbolt.Options{})
+	return open(ctx, cfg, bbolt.Options{NoSync: cfg.Volatile, NoGrowSync: cfg.Volatile})
 }
 
 func open(ctx context.Context, cfg Config, options bbolt.Options) (*Store, error) {

@@ -90,6 +90,9 @@ func (e *eventTail) next(after uint64) (events []cobrowse.Event, more <-chan str
 	return e.events[i:min(i+followBatch, len(e.events))], e.more, e.floor
 }
 
+// LastEvent returns the sequence of the latest event, 0 if there was none yet.
+func (s *Store) LastEvent() uint64 { return s.tail.end() }
+
 func (s *Store) loadEvents(_ context.Context, t *txn) error {
 	s.tail.last = t.bucket(eventBucket).Sequence()
 	s.tail.floor = s.tail.last
