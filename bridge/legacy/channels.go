@@ -65,7 +65,7 @@ func NewChannels(cfg ChannelsConfig) *Channels {
 	}
 	ch.server = bayeux.New(bayeux.Config{
 		Clock: cfg.Clock, Log: cfg.Live.Log, Limits: cfg.Limits, Advice: cfg.Advice, Transports: transports,
-		AllowOrigin: func(origin string) bool { return slices.Contains(ch.origins, origin) },
+		AllowOrigin:  func(origin string) bool { return slices.Contains(ch.origins, origin) },
 		AllowHeaders: []string{cookieServer, web.HeaderCorrelationID},
 		OnHandshake:  ch.handshake,
 		OnGone:       ch.gone,

@@ -3,6 +3,7 @@ package legacy_test
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -455,6 +456,24 @@ func TestCookiesOfChannels(t *testing.T) {
 	wantREST(t, "a page of no list", a, http.StatusForbidden, "forbidden")
 	if len(a.head.Values("Set-Cookie")) != 0 {
 		t.Errorf("a page of no list gets %v", a.head.Values("Set-Cookie"))
+	}
+}
+
+// Pages of customers are of other sites, which get cookies only over TLS, and only
+// those that say so.
+func TestCookiesOverTLS(t *testing.T) {
+	t.Parallel()
+	h := newLiveHouse(t)
+	const proxied = "X-Forwarded-Proto: https"
+	want := regexp.MustCompile(`^(gcbSessionServer=cob-node-a; path=/; HttpOnly; secure; SameSite=None|cobridgeDesk=[A-Z2-7]{26}; max-age=31536000; path=/cobrowse; HttpOnly; secure; SameSite=None)$`)
+	for name, got := range map[string][]string{
+		"create":    h.browser(shop).call(http.MethodPost, "/rest/live/sessions", "", proxied).head.Values("Set-Cookie"),
+		"join":      h.browser(desktop).call(http.MethodPost, "/rest/live/sessions/"+h.open()+"/join", `{"role":2}`, proxied, h.bearer()).head.Values("Set-Cookie"),
+		"handshake": h.browser(shop).call(http.MethodPost, "/cometd/handshake", `[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"]}]`, proxied).head.Values("Set-Cookie"),
+	} {
+		if len(got) != 2 || !want.MatchString(got[0]) || !want.MatchString(got[1]) {
+			t.Errorf("%s: Set-Cookie = %q, want both cookies with Secure and SameSite=None", name, got)
+		}
 	}
 }
 

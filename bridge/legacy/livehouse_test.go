@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -144,7 +145,10 @@ func (h *liveHouse) accessToken(id, org string) string {
 // serve listens and follows events until the test ends.
 func (h *liveHouse) serve(log *slog.Logger) {
 	h.t.Helper()
-	app := web.NewApp(web.Config{Log: log, Clock: time.Now, Dialects: legacy.LiveDialects(h.cfg)})
+	app := web.NewApp(web.Config{
+		Log: log, Clock: time.Now, Dialects: legacy.LiveDialects(h.cfg),
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, // a test may say that it is one that speaks TLS
+	})
 	legacy.MountLive(app, h.cfg)
 	h.channels.Mount(app)
 	app.Get("/control/stats", func(c *fiber.Ctx) error { return c.JSON(h.channels.Stats()) })
