@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/bridge/limit"
+	"github.com/cobridge/cobridge/cobrowse"
 )
 
 type deploymentAnswer struct {
@@ -57,6 +59,24 @@ func TestDeployments(t *testing.T) {
 	golden(t, "deployment-full", h.want(t, http.StatusOK, http.MethodGet, self, "")) // it was stored, all of it
 	h.want(t, http.StatusOK, http.MethodPut, self, `{"name":"Store","allowedOrigins":["`+shop+`"]}`)
 	golden(t, "deployment-replaced", h.want(t, http.StatusOK, http.MethodGet, self, "")) // nothing of it was kept
+	// Rules that come from elsewhere are told, and nobody's to set or to take away.
+	id := cobrowse.DeploymentID(self[strings.LastIndexByte(self, '/')+1:])
+	if _, err := h.sessions.SetPageRules(t.Context(), org, id, []cobrowse.PageRule{{URLPattern: ".*", MaskSelectors: []string{".file"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{`{"name":"Store","allowedOrigins":["` + shop + `"]}`, `{"name":"Store","allowedOrigins":["` + shop + `"],"restrictions":[]}`} {
+		var d struct {
+			PageRules    []any
+			Restrictions []struct{ MaskSelectors []string }
+		}
+		h.want(t, http.StatusOK, http.MethodPut, self, body).into(t, &d)
+		if len(d.PageRules) != 0 || len(d.Restrictions) != 1 || !slices.Equal(d.Restrictions[0].MaskSelectors, []string{".file"}) {
+			t.Errorf("after %s the deployment has %+v, want the restriction", body, d)
+		}
+	}
+	if got := h.want(t, http.StatusOK, http.MethodGet, self+"/settings", "").body; !strings.Contains(got, `"pageRules":[{"urlPattern":".*","maskSelectors":[".file"]`) {
+		t.Errorf("the script is told %s, want the restriction", got)
+	}
 	a := h.refused(t, http.StatusBadRequest, cobridge.CodeConstraintValidation, http.MethodPut, self, `{"name":"Store","allowedOrigins":["`+shop+`"],"startUrl":"https://elsewhere.example/"}`)
 	if got := a.envelope(t).Details; len(got) != 1 || got[0].FieldName != "startUrl" {
 		t.Errorf("details are %+v, want startUrl", got)

@@ -9,6 +9,10 @@ import (
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
+// maxJavaPattern is the longest regular expression that is looked at, in bytes; what
+// it becomes has a bound of its own.
+const maxJavaPattern = 4000
+
 // translatePattern writes a regular expression of Java, as the old server took them,
 // in the syntax of [cobrowse.CheckURLPattern]. Both match the same addresses, or it
 // fails: with look-around, back references, possessive quantifiers and atomic groups,
@@ -16,6 +20,9 @@ import (
 func translatePattern(java string) (string, error) {
 	if java == "" {
 		return "", errors.New("it is empty")
+	}
+	if len(java) > maxJavaPattern {
+		return "", fmt.Errorf("it has more than %d characters", maxJavaPattern)
 	}
 	pattern, err := javaPattern(java)
 	if err != nil {

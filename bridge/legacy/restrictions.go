@@ -16,6 +16,7 @@ import (
 const (
 	maxRestrictions        = 1 << 20 // bytes
 	maxRestrictionsDepth   = 16      // the documented structure has four levels
+	maxRestrictionAttrs    = 32      // of an element; one or two are known
 	maxRestrictionWarnings = 20
 
 	// What a deployment takes, less the rule that masks all that is typed.
@@ -151,6 +152,9 @@ func (p *restrictionsParser) token() (xml.Token, error) {
 	case xml.StartElement:
 		if p.depth++; p.depth > maxRestrictionsDepth {
 			return nil, fmt.Errorf("elements are nested more than %d deep", maxRestrictionsDepth)
+		}
+		if len(t.Attr) > maxRestrictionAttrs {
+			return nil, fmt.Errorf("%s has more than %d attributes", quote(t.Name.Local), maxRestrictionAttrs)
 		}
 		for i, a := range t.Attr {
 			if slices.ContainsFunc(t.Attr[:i], func(before xml.Attr) bool {

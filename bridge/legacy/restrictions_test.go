@@ -37,6 +37,14 @@ func setOf(pattern, mask string) string {
 	return `<domRestrictions><restrictionsSet><uriTemplate type="regexp" pattern="` + pattern + `"/><dataMasking><element selector="` + mask + `"/></dataMasking></restrictionsSet></domRestrictions>`
 }
 
+func manyAttributes(n int) string {
+	var list strings.Builder
+	for i := range n {
+		_, _ = fmt.Fprintf(&list, "a%d='' ", i)
+	}
+	return list.String()
+}
+
 func escapeXML(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", `"`, "&quot;", "\n", "&#10;").Replace(s)
 }
@@ -150,6 +158,8 @@ func TestParseRestrictionsRefuses(t *testing.T) {
 		"a control character":           {setOf(".*", ".a\x01"), "illegal character"},
 		"another version":               {`<?xml version="2.0"?><domRestrictions/>`, "version"},
 		"an attribute twice":            {set(`<uriTemplate pattern="a" pattern="b"/>`), `"uriTemplate" has the attribute "pattern" twice`},
+		"a hundred thousand attributes": {"<domRestrictions " + manyAttributes(100_000) + "/>", "more than 32 attributes"},
+		"a long regular expression":     {setOf(many(100_000, "(a"), ".a"), "it has more than 4000 characters"},
 		"too deep":                      {many(1000, "<domRestrictions>"), "nested more than 16 deep"},
 		"deep in what nobody knows":     {"<domRestrictions>" + many(100_000, "<a>"), "nested more than 16 deep"},
 		"too large":                     {"<domRestrictions>" + many(1<<20, " ") + "</domRestrictions>", "more than 1048576 bytes"},
