@@ -135,6 +135,7 @@ func TestValidate(t *testing.T) {
 		{"legacy deployment", func(c *config.Config) { c.Legacy.Deployment = "shop" }, `legacy.deployment: "shop", want a lower-case UUID`},
 		{"restrictions of nothing", func(c *config.Config) { c.Legacy.DOMRestrictions.Source = "dom.xml" }, `legacy.deployment: missing beside legacy.domRestrictions.source`},
 		{"desk origin", func(c *config.Config) { c.Legacy.DeskOrigins = []string{"https://d.example/"} }, `legacy.deskOrigins[0]: `},
+		{"wildcard", func(c *config.Config) { c.Legacy.AllowedOrigins = []string{"https://*.example"} }, `legacy.allowedOrigins[0]: "https://*.example", want each origin in full`},
 		{"base path of the API", func(c *config.Config) { c.Legacy.BasePath = "/api/cobrowse" }, `legacy.basePath: /api/cobrowse, want one that does not begin with /api`},
 		{"base path of Knowledge Center", func(c *config.Config) { c.Legacy.BasePath = "/gks-server/v1" }, `legacy.basePath: /gks-server/v1, which legacy.knowledge.basePath is too`},
 		{"server name", func(c *config.Config) { c.Legacy.ServerName = "a b" }, `legacy.serverName: "a b", want 1..64`},

@@ -111,8 +111,8 @@ func (c Config) checkLegacy(found *problems) {
 			found.add("legacy.organisation", "missing beside %s, and organisations has %d of them", name, len(c.Organisations))
 		}
 	}
-	checkOrigins(found, "legacy.allowedOrigins", l.AllowedOrigins)
-	checkOrigins(found, "legacy.deskOrigins", l.DeskOrigins)
+	checkPages(found, "legacy.allowedOrigins", l.AllowedOrigins)
+	checkPages(found, "legacy.deskOrigins", l.DeskOrigins)
 	origins := ""
 	for _, surface := range l.access() {
 		oneOf(found, "legacy.access."+surface.name, surface.rule, AccessBearer, AccessBasic, AccessOrigin, AccessOpen)

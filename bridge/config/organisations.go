@@ -158,7 +158,7 @@ func (d Deployment) check(found *problems, path string) {
 	if len(d.AllowedOrigins) == 0 {
 		found.add(path+".allowedOrigins", "none, want at least one")
 	}
-	checkOrigins(found, path+".allowedOrigins", d.AllowedOrigins)
+	checkPages(found, path+".allowedOrigins", d.AllowedOrigins)
 	checkOrigins(found, path+".assetOrigins", d.AssetOrigins)
 	if d.StartURL != "" && !slices.Contains(d.AllowedOrigins, originOf(d.StartURL)) {
 		found.add(path+".startUrl", "%q, want a page on one of allowedOrigins", d.StartURL)
@@ -233,6 +233,17 @@ func checkOrigins(found *problems, path string, origins []string) {
 	for i, origin := range origins {
 		if originOf(origin) != origin || origin == "" {
 			found.add(fmt.Sprintf("%s[%d]", path, i), "%q, want scheme://host[:port] as browsers send it: lower case, no path, no default port", origin)
+		}
+	}
+}
+
+// checkPages demands of origins of pages that they are whole ones: a page's origin is
+// compared as it is, so that one with a wildcard would let nobody in.
+func checkPages(found *problems, path string, origins []string) {
+	checkOrigins(found, path, origins)
+	for i, origin := range origins {
+		if strings.Contains(origin, "*") && originOf(origin) == origin {
+			found.add(fmt.Sprintf("%s[%d]", path, i), "%q, want each origin in full: there are no wildcards", origin)
 		}
 	}
 }
