@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/gofiber/fiber/v2"
@@ -65,6 +66,8 @@ type App struct {
 	admin        *fiber.App // nil unless there is a separate admin address
 	metrics      *metrics
 	ready        atomic.Bool
+	begun        chan struct{} // closed when it is ready for the first time
+	begin        func()
 }
 
 // Open builds the application over its store and seeds it; it opens no socket.
@@ -74,7 +77,8 @@ func Open(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if cfg.Demo {
 		cfg = cfg.WithDemoSites()
 	}
-	a := &App{cfg: cfg, log: slog.New(web.NewLogHandler(o.Log.Handler())), clock: o.Clock, baseURL: cfg.BaseURL}
+	a := &App{cfg: cfg, log: slog.New(web.NewLogHandler(o.Log.Handler())), clock: o.Clock, baseURL: cfg.BaseURL, begun: make(chan struct{})}
+	a.begin = sync.OnceFunc(func() { close(a.begun) })
 	a.metrics = newMetrics(o.Version)
 	path, ok := strings.CutPrefix(cfg.Store, "bolt:")
 	if !ok {

@@ -22,7 +22,7 @@ const purgeInterval = 10 * time.Minute
 func (a *App) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, 8)
-	listening := make(chan struct{})
+	var listening sync.WaitGroup // for what happens, before anybody is let in
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work := func(name string, fn func(context.Context) error) {
@@ -34,9 +34,11 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	work("sessions", a.cobrowse.Run)
-	work("streams", func(ctx context.Context) error { return a.hub.Run(ctx, func() { close(listening) }) })
+	listening.Add(1)
+	work("streams", func(ctx context.Context) error { return a.hub.Run(ctx, listening.Done) })
 	if a.channels != nil {
-		work("channels", func(ctx context.Context) error { return a.channels.Run(ctx, nil) })
+		listening.Add(1)
+		work("channels", func(ctx context.Context) error { return a.channels.Run(ctx, listening.Done) })
 	}
 	if a.restrictions != nil {
 		work("restrictions", func(ctx context.Context) error { a.restrictions.Run(ctx); return nil })
@@ -54,9 +56,15 @@ func (a *App) Run(ctx context.Context) error {
 			return err
 		})
 	})
+	heard := make(chan struct{})
+	go func() {
+		listening.Wait()
+		close(heard)
+	}()
 	select {
-	case <-listening:
+	case <-heard:
 		a.ready.Store(true)
+		a.begin()
 		<-ctx.Done()
 	case <-ctx.Done():
 	}

@@ -17,6 +17,10 @@ func (a *App) Settle(ctx context.Context) error {
 	return errors.Join(err, a.Attached(ctx))
 }
 
+// Begun is closed when [App.Run] does its work for the first time: when /readyz
+// says so.
+func (a *App) Begun() <-chan struct{} { return a.begun }
+
 // Attached waits until what has happened since Open is written to the
 // conversations, while Run runs.
 func (a *App) Attached(ctx context.Context) error {
