@@ -22,7 +22,7 @@ const purgeInterval = 10 * time.Minute
 func (a *App) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, 8)
-	var listening sync.WaitGroup // for what happens, before anybody is let in
+	listening, listeners := make(chan struct{}, 2), 1 // for what happens, before anybody is let in
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work := func(name string, fn func(context.Context) error) {
@@ -34,11 +34,11 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	work("sessions", a.cobrowse.Run)
-	listening.Add(1)
-	work("streams", func(ctx context.Context) error { return a.hub.Run(ctx, listening.Done) })
+	listens := func() { listening <- struct{}{} }
+	work("streams", func(ctx context.Context) error { return a.hub.Run(ctx, listens) })
 	if a.channels != nil {
-		listening.Add(1)
-		work("channels", func(ctx context.Context) error { return a.channels.Run(ctx, listening.Done) })
+		listeners++
+		work("channels", func(ctx context.Context) error { return a.channels.Run(ctx, listens) })
 	}
 	if a.restrictions != nil {
 		work("restrictions", func(ctx context.Context) error { a.restrictions.Run(ctx); return nil })
@@ -56,17 +56,16 @@ func (a *App) Run(ctx context.Context) error {
 			return err
 		})
 	})
-	heard := make(chan struct{})
-	go func() {
-		listening.Wait()
-		close(heard)
-	}()
-	select {
-	case <-heard:
+	for ; listeners > 0 && ctx.Err() == nil; listeners-- {
+		select {
+		case <-listening:
+		case <-ctx.Done():
+		}
+	}
+	if ctx.Err() == nil {
 		a.ready.Store(true)
 		a.begin()
 		<-ctx.Done()
-	case <-ctx.Done():
 	}
 	a.ready.Store(false)
 	wg.Wait()
