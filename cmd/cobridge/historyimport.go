@@ -308,7 +308,7 @@ func (im *importer) fetch(ctx context.Context, id string) (cobrowse.Session, err
 		case im.tooLong(&im.oldWell):
 			return session, fmt.Errorf("%w: the old server does not answer: %w", errGivenUp, err)
 		}
-		if err := pause(ctx, waitFor(err)); err != nil {
+		if err := pause(ctx, waitFor(err), &im.tally.forOld); err != nil {
 			return session, err
 		}
 	}
@@ -368,7 +368,7 @@ func (im *importer) store(ctx context.Context, s cobrowse.Session) (bool, error)
 		if ok {
 			wait = max(wait, refused.RetryAfter)
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := pause(ctx, wait, &im.tally.forNew); err != nil {
 			return false, err
 		}
 	}
@@ -405,8 +405,10 @@ func (im *importer) tooLong(well *atomic.Int64) bool {
 	return time.Since(time.Unix(0, well.Load())) > im.patience
 }
 
-// pause waits, or fails if the context ends before.
-func pause(ctx context.Context, d time.Duration) error {
+// pause waits, counted among those who do, or fails if the context ends before.
+func pause(ctx context.Context, d time.Duration, waiting *atomic.Int32) error {
+	waiting.Add(1)
+	defer waiting.Add(-1)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

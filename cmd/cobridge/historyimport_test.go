@@ -377,6 +377,10 @@ func TestProgress(t *testing.T) {
 	if got, want := tl.progress(4*time.Second, true), "[#######.............] 3 of 8: 1 imported, 1 there already, 1 failed, about 10s left"; got != want {
 		t.Errorf("in between: %q, want %q", got, want)
 	}
+	tl.forOld.Add(1)
+	if got, want := tl.progress(4*time.Second, false), "3 of 8: 1 imported, 1 there already, 1 failed, about 10s left, waiting for the old server"; got != want {
+		t.Errorf("while it waits: %q, want %q", got, want)
+	}
 	if got := tl.lost[0].detail; got != "two lines" {
 		t.Errorf("detail = %q, want one line", got)
 	}

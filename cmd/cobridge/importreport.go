@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,6 +52,9 @@ type lost struct {
 type tally struct {
 	total int
 	again int // named more than once
+
+	// How many records wait because one of the two servers fails, or asks for it.
+	forOld, forNew atomic.Int32
 
 	mu       sync.Mutex
 	done     map[string]bool
@@ -101,6 +105,12 @@ func (t *tally) progress(took time.Duration, bar bool) string {
 	if worked := done - t.there; worked > 0 && done < t.total {
 		left := time.Duration(float64(took) / float64(worked) * float64(t.total-done))
 		text += ", about " + max(left, time.Second).Round(time.Second).String() + " left"
+	}
+	if t.forOld.Load() > 0 {
+		text += ", waiting for the old server"
+	}
+	if t.forNew.Load() > 0 {
+		text += ", waiting for the service"
 	}
 	if bar {
 		text = barOf(done, t.total) + " " + text
