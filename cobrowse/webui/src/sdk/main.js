@@ -374,9 +374,8 @@ const whyPaused = () => (kept.paused ? 'customer' : policy.paused(location.href)
 
 /** Looks where the customer is: pauses, goes on, and tells the page. */
 const look = () => {
-	if (!kept || !recorder) return;
-	recorder.look();
-	if (lost) return;
+	recorder?.look();
+	if (!kept || !recorder || lost) return;
 	const why = whyPaused();
 	if (why !== pausedFor) {
 		const was = pausedFor;
