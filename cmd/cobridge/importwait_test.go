@@ -35,7 +35,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // waiting imports 40 records from one server to another in a bubble and returns what
 // became of them, and how long it took.
-func waiting(t *testing.T, patience time.Duration, old, service roundTrip) (*tally, error, time.Duration) {
+func waiting(t *testing.T, patience time.Duration, old, service roundTrip) (*tally, time.Duration, error) {
 	t.Helper()
 	from, err := gcb.New(gcb.Config{
 		URL: "https://old.example/cobrowse", Transport: old, Clock: time.Now, Log: slog.New(slog.DiscardHandler),
@@ -57,7 +57,7 @@ func waiting(t *testing.T, patience time.Duration, old, service roundTrip) (*tal
 	begin := time.Now()
 	err = im.run(t.Context(), list.ids)
 	im.tally.rest(list.ids)
-	return im.tally, err, time.Since(begin)
+	return im.tally, time.Since(begin), err
 }
 
 // wellService takes every record.
@@ -81,7 +81,7 @@ func TestImportWaitsForTheOldServer(t *testing.T) {
 		back := time.Now().Add(time.Minute)
 		o.ended = time.Now()
 		var tries atomic.Int32
-		tl, err, took := waiting(t, 2*time.Minute, func(r *http.Request) (int, string) {
+		tl, took, err := waiting(t, 2*time.Minute, func(r *http.Request) (int, string) {
 			tries.Add(1)
 			if time.Now().Before(back) {
 				return 0, ""
@@ -111,7 +111,7 @@ func TestImportWaitsForTheOldServer(t *testing.T) {
 func TestImportGivesUpInTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tl, err, took := waiting(t, 2*time.Minute, func(*http.Request) (int, string) { return 0, "" }, wellService)
+		tl, took, err := waiting(t, 2*time.Minute, func(*http.Request) (int, string) { return 0, "" }, wellService)
 		if !errors.Is(err, errGivenUp) || !strings.Contains(err.Error(), "the old server does not answer") || took < 2*time.Minute || took > 3*time.Minute {
 			t.Errorf("after %s: %v", took, err)
 		}
@@ -131,7 +131,7 @@ func TestImportGivesUpInTheEnd(t *testing.T) {
 // long as an old server.
 func TestImportWaitsForTheService(t *testing.T) {
 	t.Parallel()
-	o := &oldCobrowse{n: 40}
+	o := &oldCobrowse{n: 40, ended: time.Now()}
 	well := func(r *http.Request) (int, string) {
 		for i := range o.n {
 			if strings.HasSuffix(r.URL.Path, oldSession(i)) {
@@ -152,10 +152,10 @@ func TestImportWaitsForTheService(t *testing.T) {
 		{"gone", 0, time.Hour, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				o.ended = time.Now()
 				back := time.Now().Add(tt.away)
-				tl, err, took := waiting(t, 2*time.Minute, well, func(r *http.Request) (int, string) {
+				tl, took, err := waiting(t, 2*time.Minute, well, func(r *http.Request) (int, string) {
 					if r.Method == http.MethodPut && time.Now().Before(back) {
 						return tt.status, ""
 					}
