@@ -156,7 +156,7 @@ func (a *App) mount(o Options) error {
 		return fmt.Errorf("viewer base URL: %w", err)
 	}
 	a.web = web.Config{
-		Log: a.log, Clock: a.clock, NoHSTS: a.cfg.TLS.SelfSigned, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections, BodyLimit: a.cfg.Limits.BodyBytes,
+		Log: a.log, Clock: a.clock, NoHSTS: a.cfg.TLS.SelfSigned || !a.cfg.TLS.HSTS, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections, BodyLimit: a.cfg.Limits.BodyBytes,
 		Dialects: append(a.legacyDialects(), api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)),
 	}
 	a.fiber = web.NewApp(a.web)

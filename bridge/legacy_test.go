@@ -200,3 +200,24 @@ func TestRecordsOfTheOldServer(t *testing.T) {
 		t.Errorf("a record that nobody has: %d, want 404", status)
 	}
 }
+
+// An old server that is away makes nobody's guesses cheaper, and is not told again
+// with each of them.
+func TestGuessesWhileTheOldServerIsAway(t *testing.T) {
+	t.Parallel()
+	old := httptest.NewServer(http.NotFoundHandler())
+	old.Close()
+	log := &testenv.Buffer{}
+	h := serve(t, filepath.Join(t.TempDir(), "store.db"), log, func(c *config.Config) { c.Legacy.Upstream.URL = old.URL })
+	statuses := map[int]int{}
+	for i := range 30 {
+		status, _ := h.from(h.shop(), http.MethodGet, "/cobrowse/rest/live/sessions/1234567"+strconv.Itoa(10+i), "")
+		statuses[status]++
+	}
+	if statuses[http.StatusServiceUnavailable] != 10 || statuses[http.StatusTooManyRequests] != 20 {
+		t.Errorf("30 wrong numbers: %v, want 10 times 503 and then 429", statuses)
+	}
+	if n := strings.Count(log.String(), "request failed"); n > 6 {
+		t.Errorf("the log has %d failures, want those alone before the server was left in peace", n)
+	}
+}

@@ -81,6 +81,10 @@ func TestDeployments(t *testing.T) {
 	if got := a.envelope(t).Details; len(got) != 1 || got[0].FieldName != "startUrl" {
 		t.Errorf("details are %+v, want startUrl", got)
 	}
+	a = h.refused(t, http.StatusBadRequest, cobridge.CodeConstraintValidation, http.MethodPut, self, `{"name":"Store","allowedOrigins":["https://*.shop.example"]}`)
+	if got := a.envelope(t).Details; len(got) != 1 || got[0].FieldName != "allowedOrigins[0]" || got[0].ErrorCode != "wildcard" {
+		t.Errorf("details are %+v, want a wildcard", got)
+	}
 	other := "Authorization: Bearer " + h.grant(t, "other-client")
 	h.refused(t, http.StatusNotFound, cobridge.CodeNotFound, http.MethodGet, self, "", other)
 	h.refused(t, http.StatusNotFound, cobridge.CodeNotFound, http.MethodDelete, self, "", other)

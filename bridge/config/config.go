@@ -33,6 +33,7 @@ type Config struct {
 type TLS struct {
 	CertFile   string   `yaml:"certFile" doc:"PEM file with the certificate chain; needs tls.keyFile."`
 	KeyFile    string   `yaml:"keyFile" doc:"PEM file with the private key of tls.certFile."`
+	HSTS       bool     `yaml:"hsts" doc:"Tell browsers, for a year, that this host is to be asked over TLS only. Off while there may be a way back to a server that speaks plain http under the same name."`
 	SelfSigned bool     `yaml:"selfSigned" doc:"Make a self-signed certificate and keep it beside the store. For tests and first steps."`
 	Names      []string `yaml:"names" doc:"Further host names and addresses in the self-signed certificate."`
 }
@@ -194,6 +195,7 @@ const day = 24 * time.Hour
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080",
+		TLS:    TLS{HSTS: true},
 		Store:  "bolt:cobridge.db",
 		Log:    Log{Level: "info", Format: "text"},
 		OAuth:  OAuth{SigningAlgorithm: "EdDSA", KeyLifetime: 90 * day, InvalidClientStatus: 401},

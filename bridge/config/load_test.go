@@ -115,7 +115,7 @@ func values() map[string]struct {
 	return map[string]value{
 		"listen": {"127.0.0.1:9", "127.0.0.1:9"}, "adminListen": {"127.0.0.1:10", "127.0.0.1:10"},
 		"baseUrl": {"https://a.example/x", "https://a.example/x"}, "viewerBaseUrl": {"https://v.example", "https://v.example"},
-		"tls.certFile": {"c.pem", "c.pem"}, "tls.keyFile": {"k.pem", "k.pem"}, "tls.selfSigned": {"true", true},
+		"tls.certFile": {"c.pem", "c.pem"}, "tls.keyFile": {"k.pem", "k.pem"}, "tls.selfSigned": {"true", true}, "tls.hsts": {"false", false},
 		"tls.names": {"a.example, b.example", []string{"a.example", "b.example"}}, "trustedProxies": {"10.0.0.0/8,192.0.2.1/32", []string{"10.0.0.0/8", "192.0.2.1/32"}},
 		"store": {"bolt:x.db", "bolt:x.db"}, "log.level": {"warn", "warn"}, "log.format": {"json", "json"},
 		"oauth.issuer": {"https://i.example", "https://i.example"}, "oauth.signingAlgorithm": {"RS256", "RS256"}, "oauth.invalidClientStatus": {"400", 400}, "oauth.keyLifetime": {"30d", 30 * 24 * time.Hour},

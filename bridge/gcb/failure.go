@@ -79,6 +79,10 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Logged reports whether the log has it already: that the server is left alone is
+// said when it begins.
+func (e *Error) Logged() bool { return e.Reason == ReasonResting }
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 

@@ -50,7 +50,7 @@ func (l *live) guess(ctx context.Context, network string, look func() error) err
 	switch cobridge.CodeOf(err) {
 	case "":
 		digits.Succeed(network)
-	case cobridge.CodeNotFound:
+	case cobridge.CodeNotFound, cobridge.CodeUnavailable: // unknown here, and nobody else can say
 		if err := digits.Fail(ctx, network); err != nil {
 			return err
 		}

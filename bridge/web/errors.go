@@ -173,7 +173,17 @@ func prepare(c *fiber.Ctx, f Failure) {
 // codeKey finds the code of the failure among the locals of a request.
 type codeKey struct{}
 
+// logged is a cause that whoever found it has logged: once, and not again for each
+// request that fails for it.
+type logged interface {
+	error
+	Logged() bool
+}
+
 func logFailure(ctx context.Context, log *slog.Logger, f Failure) {
+	if cause, ok := errors.AsType[logged](f.Err); ok && cause.Logged() {
+		return
+	}
 	attrs := []slog.Attr{slog.String("code", string(f.Code)), slog.Any("err", f.Err)}
 	if p, ok := errors.AsType[*panicError](f.Err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
