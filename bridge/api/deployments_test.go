@@ -82,7 +82,7 @@ func TestDeployments(t *testing.T) {
 		t.Errorf("details are %+v, want startUrl", got)
 	}
 	a = h.refused(t, http.StatusBadRequest, cobridge.CodeConstraintValidation, http.MethodPut, self, `{"name":"Store","allowedOrigins":["https://*.shop.example"]}`)
-	if got := a.envelope(t).Details; len(got) != 1 || got[0].FieldName != "allowedOrigins[0]" || got[0].ErrorCode != "wildcard" {
+	if got := a.envelope(t).Details; len(got) != 1 || got[0].FieldName != "allowedOrigins[0]" || got[0].ErrorCode != "format" {
 		t.Errorf("details are %+v, want a wildcard", got)
 	}
 	other := "Authorization: Bearer " + h.grant(t, "other-client")
