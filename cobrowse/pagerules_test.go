@@ -61,6 +61,40 @@ func TestURLPattern(t *testing.T) {
 	}
 }
 
+// Those of the customer script's own test.
+func TestAddressesThatServersReadAlike(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		pattern, rest string
+		want          bool
+	}{
+		{`/checkout(/.*)?(\?.*)?`, "%63heckout", true},
+		{`/checkout(/.*)?(\?.*)?`, "/checkout", true},
+		{`/checkout(/.*)?(\?.*)?`, "checkout%2Fcard", true},
+		{`/checkout(/.*)?(\?.*)?`, ";x/checkout", true},
+		{`/checkout(/.*)?(\?.*)?`, "checkout;jsessionid=1?a", true},
+		{`/checkout(/.*)?(\?.*)?`, "checkout/;a=b//card", true},
+		{`/checkout(/.*)?(\?.*)?`, "CHECKOUT", false},
+		{`/checkout(/.*)?(\?.*)?`, "basket?x=//checkout", false},
+		{`/checkout(/.*)?(\?.*)?`, "%2563heckout", false},
+		{`/checkout(/.*)?(\?.*)?`, "%", false},
+		{`.*[?]step=2`, "basket?%73tep=2", true},
+		{`.*[?]step=2`, "basket%3Fstep=2", false},
+		{`.*/gr%C3%BCn`, "gr%c3%bcn", true},
+		{`.*/a%2Db`, "a%2Db", true},
+		{`.*/a%2Db`, "a-b", false},
+		{`.*/a_o`, "%61%5f%6F", true},
+	} {
+		pattern := tt.pattern
+		if pattern[0] == '/' {
+			pattern = `https://shop\.example` + pattern
+		}
+		if got := (cobrowse.PageRule{URLPattern: pattern}).Matches("https://shop.example/" + tt.rest); got != tt.want {
+			t.Errorf("%q matches %q: %v, want %v", pattern, tt.rest, got, tt.want)
+		}
+	}
+}
+
 func TestURLPatternThatIsNone(t *testing.T) {
 	t.Parallel()
 	for _, pattern := range []string{

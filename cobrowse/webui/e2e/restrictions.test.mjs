@@ -100,3 +100,34 @@ test('rules by address, of a file that changes', { timeout: 120_000 }, async () 
 	assert.deepEqual(leaks(customer.wire.left(set.service.baseUrl), ['pass-4711-word', '5550001111', '4012888888881881']), []);
 	assert.deepEqual(leaks(agent.wire.received, ['pass-4711-word', '5550001111', '4012888888881881']), []);
 });
+
+test('rules by address, where the address changes before the page does, or is another way to write it', { timeout: 120_000 }, async () => {
+	const { customer, agent } = await pair(set, '/checkout?step=1');
+	const secrets = ['4929000000006', '7770002222', '8880003333'];
+	const write = (/** @type {string} */ balance) => customer.page.evaluate((text) => {
+		/** @type {HTMLElement} */ (document.querySelector('.balance')).innerHTML = `<b title="${text}">${text}</b>`;
+	}, balance);
+	await sees(agent, '.balance', mask);
+	await write('7770002222');
+	await customer.page.locator('#cardNumber').fill('4929000000006');
+	await sees(agent, '#cardNumber', mask);
+
+	// As with the button back: what stands there is still that of the old address.
+	await customer.page.evaluate(() => {
+		history.pushState({}, '', '/basket');
+		/** @type {HTMLElement} */ (document.querySelector('h1')).textContent = 'Leaving';
+	});
+	await sees(agent, 'h1', 'Leaving');
+	assert.equal(await seen(agent, '.balance'), mask);
+	assert.equal(await seen(agent, '#cardNumber'), mask);
+	await write('Balance 99');
+	await sees(agent, '.balance', 'Balance 99');
+
+	await customer.page.evaluate(() => {
+		history.pushState({}, '', '/;a=b//%63heckout?step=1');
+		/** @type {HTMLElement} */ (document.querySelector('.balance')).textContent = '8880003333';
+	});
+	await sees(agent, '.balance', mask);
+	assert.deepEqual(leaks(customer.wire.left(set.service.baseUrl), secrets), []);
+	assert.deepEqual(leaks(agent.wire.received, secrets), []);
+});

@@ -1,18 +1,22 @@
 // What may leave the customer's page. Values of form fields stay unless a rule
 // shows them, and no rule shows what is on the never list. The rules of the
 // server and of the page are united: the page can only take away. So can rules for
-// pages with a certain address, which hold as soon as a page has it.
+// pages with a certain address, which hold as soon as a page has it, and of what they
+// have hidden until it is gone: an address often changes before what stands there.
 
 /** What stands in place of a hidden value, whatever its length. */
 export const MASK = '\u2022'.repeat(8);
 
 // What the rules say about an element, inherited by everything inside it.
-export const MASKED = 1;
+const RULED = 1; // by a rule that holds
+const HELD = 64; // by one that held here before: not inherited
+export const MASKED = RULED | HELD; // to ask for, either of them
 export const SHOWN = 2;
 export const BLOCKED = 4;
 export const EDITED = 8; // a text that the customer writes: contenteditable
 export const READONLY = 16;
 const NEVER = 32;
+const PLACED = 128; // a page rule masks it
 
 const password = /(^|\s)(cc-|one-time-code|(current|new)-password)/i; // in autocomplete
 const field = /^(input|textarea|select|opt.*|datalist)$/;
@@ -28,7 +32,7 @@ export const choice = /^(textarea|select|opt.*|datalist)$/; // text inside is a 
  * @property {string[]} [neverShowSelectors]
  * @property {string[]} [readonlySelectors]
  * @property {{urlFragment: string, condition: string}[]} [pauseCriteria]
- * @property {{urlPattern: string, maskSelectors?: string[], readonlySelectors?: string[]}[]} [pageRules] hold where the pattern matches the whole address without its fragment: in that page, and in frames in it
+ * @property {{urlPattern: string, maskSelectors?: string[], readonlySelectors?: string[]}[]} [pageRules] hold where the pattern matches the whole address without its fragment: in that page, and in frames in it; what they have masked there stays masked until it is gone
  */
 
 /**
@@ -73,6 +77,19 @@ function valid(selector) {
 	};
 	return parses(selector) && !closers.some((c) => parses(selector + c));
 }
+
+/**
+ * The forms of an address that a page rule is matched against: as the browser has it,
+ * and as many servers read it, by which one page has many addresses: letters written
+ * as %63, slashes twice, parameters in the path.
+ * @param {string} href
+ */
+const formsOf = (href) => {
+	const raw = href.split('#')[0];
+	const [, host, path, query] = /^(\w+:\/\/[^/?]*)?([^?]*)(.*)$/s.exec(raw);
+	const plain = (part) => part.replace(/%[\da-f]{2}/gi, (code) => (/^%(2[1246-9a-f]|[3-6][\da-e]|[4-6]f|7[\da-e])$/i.test(code) ? decodeURIComponent(code) : code.toUpperCase()));
+	return [raw, (host ?? '') + plain(path).replace(/;[^/]*/g, '').replace(/\/{2,}/g, '/') + plain(query)];
+};
 
 // The parent, across the borders of shadow roots and of frames.
 export function parent(node) {
@@ -124,12 +141,12 @@ export function makePolicy(rules, page = {}) {
 	});
 	const lists = [
 		[BLOCKED, all.block.join()],
-		[MASKED | NEVER, all.never.join()],
-		[MASKED, all.mask.join()],
+		[RULED | NEVER, all.never.join()],
+		[RULED, all.mask.join()],
 		[SHOWN, all.show.join()],
 		[READONLY, all.readonly.join()],
 		[EDITED, '[contenteditable]:not([contenteditable="false"])'],
-		...pages.flatMap(({ mask, readonly }, i) => [[MASKED, mask.join(), i], [READONLY, readonly.join(), i]]),
+		...pages.flatMap(({ mask, readonly }, i) => [[RULED | PLACED, mask.join(), i], [READONLY, readonly.join(), i]]),
 	].filter(([, selector]) => selector);
 	const any = lists.map(([, selector]) => selector).join();
 	const textPrivate = rules.textMode === 'private' || page.text === 'private';
@@ -161,8 +178,9 @@ export function makePolicy(rules, page = {}) {
 	const holding = (view) => {
 		const addresses = [];
 		try {
-			for (let at = view; at; at = at !== at.parent && at.parent) addresses.push(at.location.href.split('#')[0]);
-		} catch { /* what is around it is of another origin */ }
+			// Not by its parent: a script of the page may have a variable of that name.
+			for (let at = view; at; at = at.frameElement?.ownerDocument.defaultView) addresses.push(...formsOf(at.location.href));
+		} catch { /* nothing is around it that can be told */ }
 		const key = addresses.join(' ');
 		let now = known.get(view.document);
 		if (now?.key !== key) {
@@ -180,26 +198,34 @@ export function makePolicy(rules, page = {}) {
 		} catch { /* of another origin */ }
 	};
 
+	const held = new WeakSet(); // what page rules have masked
+	const hold = (node, f) => {
+		if (f & PLACED) held.add(node);
+		return held.has(node) ? f | HELD : f;
+	};
+
 	const own = (node) => {
 		// It is shown where the slot stands.
-		let f = node.assignedSlot ? flags(node.assignedSlot) & ~SHOWN : 0;
+		let f = node.assignedSlot ? flags(node.assignedSlot) & ~(SHOWN | HELD) : 0;
 		if (node.nodeType === 1 && node.matches(any)) for (const [bits, selector, i] of lists) if (node.matches(selector) && (i === undefined || holds(node, i))) f |= bits;
 		return f;
 	};
 
 	const flags = (node) => {
-		let f = 0;
+		// What has left the page has left the elements whose rules it had.
+		let f = node.isConnected === false ? RULED : 0;
 		let steps = 0;
 		for (let at = node; at; at = parent(at)) {
+			if (at.nodeType === 9 && !at.defaultView) f |= RULED;
 			// A form with a field named parentNode would lead in circles.
-			if (++steps > 999) return f | MASKED;
+			if (++steps > 999) return f | RULED;
 			f |= own(at);
 			if (at.designMode === 'on') f |= EDITED;
 			// A frame that shows a page of which nothing is shared.
 			const { frameElement, location } = at.defaultView ?? {};
 			if (frameElement && !/^about:/.test(location.href) && paused(location.href)) f |= BLOCKED;
 		}
-		return f;
+		return hold(node, f);
 	};
 
 	// Why the built-in list forbids the field, or ''.
@@ -241,7 +267,7 @@ export function makePolicy(rules, page = {}) {
 		textPrivate,
 		blockSelector: all.block.join(),
 		flags,
-		step: (el, above) => above | own(el),
+		step: (el, above) => hold(el, above & ~HELD | own(el)),
 		hidesValue,
 		hidesText,
 		isNever: (el) => Boolean(never(el) || flags(el) & NEVER),

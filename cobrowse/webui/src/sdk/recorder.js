@@ -208,8 +208,12 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 
 	const emit = guard((event) => {
 		ready ||= event.type === 4;
+		// What nobody gets to see is looked at all the same: rules by address keep what
+		// they have once hidden.
+		const hidden = closed();
+		if (event.type === 3 && event.data.source === 0 && (behind || hidden || why.size)) scrub(event);
 		if (why.size) return lose();
-		if (closed()) return miss();
+		if (hidden) return miss();
 		if (event.type === 4) meta = scrub(event);
 		else if (event.type === 2) {
 			flush(true);

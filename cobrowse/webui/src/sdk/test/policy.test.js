@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { FakeDocument, el, install } from './dom.js';
-import { MASK, makePolicy, region } from '../policy.js';
+import { MASK, MASKED, makePolicy, region } from '../policy.js';
 
 install();
 
@@ -196,9 +196,8 @@ test('the mask tells no length', () => {
 /** A window at an address, with frames in it; elements made with within() are on its page. */
 function windowAt(href, ...frames) {
 	const view = { location: { href }, document: { getElementsByTagName: () => frames.map((contentWindow) => ({ contentWindow })) } };
-	view.parent = view;
 	view.document.defaultView = view;
-	for (const frame of frames) frame.parent = view;
+	for (const frame of frames) frame.frameElement = { ownerDocument: view.document };
 	return view;
 }
 const within = (view, node) => Object.assign(node, { ownerDocument: view.document });
@@ -211,8 +210,8 @@ test('page rules hold on pages whose whole address matches, and add up', (t) => 
 		{ urlPattern: '.*[?]step=2', maskSelectors: ['.total'] },
 		{ urlPattern: '.*', readonlySelectors: ['.fixed'] },
 	] });
-	const total = within(window, el('b', { class: 'total' }));
-	const iban = within(window, el('input', { class: 'iban', 'data-cb-show': '' }));
+	const makeTotal = () => within(window, el('b', { class: 'total' }));
+	const makeIban = () => within(window, el('input', { class: 'iban', 'data-cb-show': '' }));
 	const send = within(window, el('button', { id: 'send' }));
 	const fixed = within(window, el('p', { class: 'fixed' }));
 	for (const [href, masked, readonly] of [
@@ -225,13 +224,14 @@ test('page rules hold on pages whose whole address matches, and add up', (t) => 
 		['https://shop.example/basket?step=2', [true, false], false],
 	]) {
 		window.location.href = href;
-		assert.deepEqual([p.isTextHidden(total), p.isMasked(iban)], masked, href);
+		const iban = makeIban();
+		assert.deepEqual([p.isTextHidden(makeTotal()), p.isMasked(iban)], masked, href);
 		assert.equal(p.isPrivate(iban), masked[1], href);
 		assert.equal(p.isReadonly(send), readonly, href);
 		assert.equal(p.isReadonly(fixed), true, href);
 	}
-	assert.deepEqual(p.pageRules(total).map((r) => r.urlPattern), ['.*[?]step=2', '.*']);
-	assert.equal(policy({ pageRules: [{ urlPattern: '.*' }] }).isMasked(total), false, 'a rule without selectors');
+	assert.deepEqual(p.pageRules(makeTotal()).map((r) => r.urlPattern), ['.*[?]step=2', '.*']);
+	assert.equal(policy({ pageRules: [{ urlPattern: '.*' }] }).isMasked(makeTotal()), false, 'a rule without selectors');
 });
 
 test('a frame has the rules of its own address and of the pages around it', (t) => {
@@ -246,10 +246,68 @@ test('a frame has the rules of its own address and of the pages around it', (t) 
 	assert.deepEqual([masked(card, 'own'), masked(card, 'around')], [true, true]);
 	assert.deepEqual([masked(blank, 'own'), masked(blank, 'around')], [false, true]);
 	assert.deepEqual([masked(window, 'own'), masked(window, 'around')], [false, true]);
-	// A page of another origin around it says nothing, and breaks nothing.
+	// A page of another origin around it is not there; a script of the page's own may have called anything "parent".
+	window.frameElement = null;
 	window.parent = { get location() { throw new Error('of another origin'); } };
+	card.parent = blank.parent = undefined;
 	assert.deepEqual([masked(card, 'own'), masked(window, 'around')], [true, true]);
 	assert.equal(p.isTextHidden(el('p', { class: 'around' })), true, 'a node of no window is taken for one of the page');
+});
+
+test('an address that servers read as another one has the rules of both', (t) => {
+	t.after(() => { delete globalThis.window; });
+	globalThis.window = windowAt('https://shop.example/');
+	const p = policy({ pageRules: [
+		{ urlPattern: 'https://shop\\.example/checkout(/.*)?(\\?.*)?', maskSelectors: ['.total'] }, { urlPattern: '.*[?]step=2', maskSelectors: ['.total'] },
+		{ urlPattern: '.*/gr%C3%BCn', maskSelectors: ['.total'] }, { urlPattern: '.*/a%2Db', maskSelectors: ['.total'] }, { urlPattern: '.*/a_o', maskSelectors: ['.total'] },
+	] });
+	for (const [rest, want] of [
+		['%63heckout', true], ['/checkout', true], ['checkout%2Fcard', true], [';x/checkout', true], ['checkout;jsessionid=1?a', true], ['checkout/;a=b//card', true], ['CHECKOUT', false],
+		['basket?%73tep=2', true], ['gr%c3%bcn', true], ['a%2Db', true], ['a-b', false], ['%61%5f%6F', true], ['basket?x=//checkout', false], ['basket%3Fstep=2', false], ['%2563heckout', false], ['%', false],
+	]) {
+		window.location.href = `https://shop.example/${rest}`;
+		assert.equal(p.isTextHidden(within(window, el('b', { class: 'total' }))), want, rest);
+	}
+});
+
+test('what a page rule has masked stays masked where it stands, when the address changes before the page does', (t) => {
+	t.after(() => { delete globalThis.window; });
+	globalThis.window = windowAt('https://shop.example/pay');
+	const p = policy({ pageRules: [{ urlPattern: '.*/pay', maskSelectors: ['.a'] }] });
+	const inner = within(window, el('b', { title: 'secret' }, 'secret'));
+	const field = within(window, el('input', { 'data-cb-show': '' }));
+	const outer = within(window, el('p', { class: 'a' }, inner, field));
+	const [words] = inner.childNodes;
+	// As the scrubber goes: down from the top.
+	const seen = (node, above) => Boolean(p.step(node, above) & MASKED);
+	const top = p.flags(outer);
+	assert.deepEqual([seen(inner, top), seen(words, p.step(inner, top)), seen(field, top)], [true, true, true]);
+	window.location.href = 'https://shop.example/';
+	assert.deepEqual([p.isTextHidden(outer), p.isTextHidden(inner), p.isMasked(field)], [true, true, true]);
+	const later = p.flags(outer);
+	assert.deepEqual([seen(inner, later), seen(words, p.step(inner, later)), seen(field, later)], [true, true, true]);
+	// What comes with the new page is seen, wherever it is put.
+	const fresh = within(window, el('i', {}, 'public'));
+	inner.append(fresh);
+	assert.equal(p.isTextHidden(fresh), false);
+	assert.equal(seen(fresh.childNodes[0], p.step(fresh, p.step(inner, later))), false);
+	// One that was never looked at there has nothing to hide.
+	assert.equal(p.isTextHidden(within(window, el('p', { class: 'a' }))), false);
+});
+
+test('what is in no page any more is hidden', () => {
+	const frame = el('iframe', { class: 'a' });
+	const page = new FakeDocument(frame);
+	const words = el('p', {}, 'secret');
+	page.append(words);
+	const p = policy({ maskSelectors: ['.a'] });
+	assert.equal(p.isTextHidden(words), true);
+	page.defaultView = null; // as of a frame that was taken out
+	assert.equal(p.isTextHidden(words), true);
+	const field = el('input', { 'data-cb-show': '' });
+	assert.equal(p.isMasked(field), false);
+	field.isConnected = false;
+	assert.equal(p.isMasked(field), true);
 });
 
 test('it is noticed when other page rules hold, in the page or in a frame', (t) => {

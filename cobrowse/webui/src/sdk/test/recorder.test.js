@@ -157,7 +157,6 @@ test('a private address is noticed before anybody tells', async (t) => {
 
 test('where other page rules hold, what waits is dropped and a picture by the new ones follows', async (t) => {
 	const view = { location: { href: 'https://shop.example/' }, document: Object.assign(document, { getElementsByTagName: () => [] }) };
-	view.parent = view;
 	globalThis.window = view;
 	t.after(() => { delete globalThis.window; });
 	const r = made(t, { rules: { pageRules: [{ urlPattern: '.*/pay', maskSelectors: ['.a'] }] } });
@@ -183,6 +182,29 @@ test('where other page rules hold, what waits is dropped and a picture by the ne
 	r.emit(resize(4));
 	await r.pass(5000);
 	assert.deepEqual(r.kinds(), ['1'], 'the same rules hold: no picture');
+});
+
+test('what comes before the picture of a page with rules, and stays when its address goes, is masked', async (t) => {
+	const view = { location: { href: 'https://shop.example/' }, document: Object.assign(document, { getElementsByTagName: () => [] }) };
+	document.defaultView = view;
+	globalThis.window = view;
+	t.after(() => { delete globalThis.window; delete document.defaultView; });
+	const words = el('p', { class: 'a' }, 'secret');
+	Object.assign(words, { ownerDocument: document, parentNode: document });
+	const nodes = { 1: document, 2: words, 3: words.childNodes[0] };
+	const tree = () => ({ type: 2, tagName: 'p', attributes: { class: 'a' }, childNodes: [{ type: 3, textContent: 'secret', id: 3 }], id: 2 });
+	let there = [];
+	const r = made(t, { rules: { pageRules: [{ urlPattern: '.*/pay', maskSelectors: ['.a'] }] }, snapshot: () => picture({ childNodes: there }) });
+	r.rrweb.mirror.getNode = (id) => nodes[id] ?? null;
+	r.recorder.start();
+	view.location.href = 'https://shop.example/pay';
+	there = [tree()];
+	r.emit({ type: 3, data: { source: 0, adds: [{ parentId: 1, nextId: null, node: tree() }], removes: [], texts: [], attributes: [] } });
+	view.location.href = 'https://shop.example/'; // the picture has to wait for its time
+	r.kinds();
+	await r.pass(5000);
+	assert.equal(r.frames.length, 1);
+	assert.equal(r.frames[0].json.includes('secret'), false);
 });
 
 test('a batch over the limit is followed by a picture instead', async (t) => {
