@@ -21,13 +21,12 @@ const historyPath = "/api/v2/cobrowse/history"
 // recordBody is a history record on the wire: the session and what is known only of the past.
 type recordBody struct {
 	sessionBody
-	SessionToken   cobrowse.SessionToken `json:"sessionToken"`
-	Pages          []pageBody            `json:"pages"`
-	Stays          []stayBody            `json:"stays"`
-	Grants         []grantBody           `json:"grants"`
-	Actions        []actionBody          `json:"actions"`
-	ActionsLeftOut int                   `json:"actionsLeftOut,omitempty"`
-	Violation      *violationBody        `json:"violation,omitempty"`
+	Pages          []pageBody     `json:"pages"`
+	Stays          []stayBody     `json:"stays"`
+	Grants         []grantBody    `json:"grants"`
+	Actions        []actionBody   `json:"actions"`
+	ActionsLeftOut int            `json:"actionsLeftOut,omitempty"`
+	Violation      *violationBody `json:"violation,omitempty"`
 }
 
 type pageBody struct {
@@ -75,7 +74,7 @@ type violationBody struct {
 
 func newRecordBody(s cobrowse.Session) recordBody {
 	body := recordBody{
-		sessionBody: newSessionBody(s), SessionToken: s.Token, ActionsLeftOut: s.ActionsLeftOut,
+		sessionBody: newSessionBody(s), ActionsLeftOut: s.ActionsLeftOut,
 		Pages: make([]pageBody, len(s.Pages)), Grants: make([]grantBody, len(s.Grants)), Actions: make([]actionBody, len(s.Actions)), Stays: []stayBody{},
 	}
 	for _, p := range s.Participants {

@@ -16,7 +16,8 @@ const sessionsPath = "/api/v2/cobrowse/sessions"
 // answers of create and attach alone, so that reading gives no credentials away.
 type sessionBody struct {
 	ID                cobrowse.SessionID    `json:"id"`
-	SessionID         cobrowse.SessionID    `json:"sessionId"` // the same; the tutorial's text calls it so
+	SessionID         cobrowse.SessionID    `json:"sessionId"`    // the same; the tutorial's text calls it so
+	SessionToken      cobrowse.SessionToken `json:"sessionToken"` // nine digits, for people and the legacy surfaces
 	ConversationID    conversations.ID      `json:"conversationId,omitempty"`
 	DeploymentID      cobrowse.DeploymentID `json:"deploymentId,omitempty"`
 	State             cobrowse.State        `json:"state"`
@@ -55,7 +56,7 @@ type participantBody struct {
 
 func newSessionBody(s cobrowse.Session) sessionBody {
 	body := sessionBody{
-		ID: s.ID, SessionID: s.ID, ConversationID: s.ConversationID, DeploymentID: s.DeploymentID, State: s.State(),
+		ID: s.ID, SessionID: s.ID, SessionToken: s.Token, ConversationID: s.ConversationID, DeploymentID: s.DeploymentID, State: s.State(),
 		Participants: make([]participantBody, 0, len(s.Participants)),
 		Settings:     settingsBody{AllowRemoteControl: s.Settings.AllowRemoteControl, TimeoutInMinutes: int(s.Settings.Timeout / time.Minute)},
 		DateCreated:  web.Time(s.CreatedAt), DateActivated: web.Time(s.ActivatedAt), DateEnded: web.Time(s.EndedAt), EndReason: s.EndReason,

@@ -24,6 +24,7 @@ func sendSession(c *fiber.Ctx, body *sessionBody) error {
 func appendSession(dst []byte, b *sessionBody) []byte {
 	dst = appendString(append(dst, `{"id":`...), string(b.ID))
 	dst = appendString(append(dst, `,"sessionId":`...), string(b.SessionID))
+	dst = appendString(append(dst, `,"sessionToken":`...), string(b.SessionToken))
 	dst = appendOptional(dst, `,"conversationId":`, string(b.ConversationID))
 	dst = appendOptional(dst, `,"deploymentId":`, string(b.DeploymentID))
 	dst = appendString(append(dst, `,"state":`...), string(b.State))

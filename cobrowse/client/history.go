@@ -16,11 +16,10 @@ const historyPath = "/api/v2/cobrowse/history"
 type HistoryRecord struct {
 	Session
 
-	SessionToken string      `json:"sessionToken"` // nine digits
-	Pages        []PageVisit `json:"pages"`        // what the sharer looked at, oldest first
-	Stays        []Stay      `json:"stays"`        // who was there when, by participant
-	Grants       []Grant     `json:"grants"`       // what the sharer agreed to, oldest first
-	Actions      []Action    `json:"actions"`      // what viewers did with it, oldest first
+	Pages   []PageVisit `json:"pages"`   // what the sharer looked at, oldest first
+	Stays   []Stay      `json:"stays"`   // who was there when, by participant
+	Grants  []Grant     `json:"grants"`  // what the sharer agreed to, oldest first
+	Actions []Action    `json:"actions"` // what viewers did with it, oldest first
 	// ActionsLeftOut counts the actions for which the record had no room.
 	ActionsLeftOut int        `json:"actionsLeftOut,omitempty"`
 	Violation      *Violation `json:"violation,omitempty"` // with EndReason maskingViolation

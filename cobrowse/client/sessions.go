@@ -17,6 +17,7 @@ const (
 type Session struct {
 	ID             string        `json:"id"`
 	SessionID      string        `json:"sessionId"`                // the same
+	SessionToken   string        `json:"sessionToken"`             // nine digits, to be read out
 	ConversationID string        `json:"conversationId,omitempty"` // empty until a session that a customer started is attached
 	DeploymentID   string        `json:"deploymentId,omitempty"`   // the web site that is shared; empty = none, everything is private
 	State          string        `json:"state"`                    // idle, active or ended
