@@ -82,14 +82,15 @@ var house = map[string][]string{
 	"bridge/testenv":           {goleak}, // for test files only, so no row may name it
 
 	// The rules, and what is read by people and browsers.
-	"cobrowse":         {"conversations", jwt, uuid},
-	"cobrowse/client":  {"cobrowse", resty, oauth2},
-	"cobrowse/relay":   {},
-	"cobrowse/webui":   {},
-	"conversations":    {uuid},
-	"oauth":            {jwt, uuid},
-	"docs":             {},
-	"bridge/knowledge": {},
+	"cobrowse":              {"conversations", jwt, uuid},
+	"cobrowse/client":       {"cobrowse", resty, oauth2},
+	"cobrowse/relay":        {},
+	"cobrowse/webui":        {},
+	"conversations":         {uuid},
+	"conversations/genesys": {"conversations", resty, oauth2, gobreaker},
+	"oauth":                 {jwt, uuid},
+	"docs":                  {},
+	"bridge/knowledge":      {},
 
 	// For test files only, so no row may name them.
 	"cobrowse/webui/e2e": {},
