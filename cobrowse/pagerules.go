@@ -29,27 +29,27 @@ type PageRule struct {
 }
 
 // Matches reports whether r holds on a page: its pattern matches the whole address,
-// with the query and without the fragment, as it stands or as many servers read it:
-// %63 as c, //a as /a, /a;b as /a. A pattern that is none matches every page.
+// with the query, with or without the fragment, as it stands or as many servers read
+// it: %63 as c, //a as /a, /a;b as /a. A pattern that is none matches every page.
 func (r PageRule) Matches(address string) bool {
-	address, _, _ = strings.Cut(address, "#")
 	pattern, err := compileURLPattern(r.URLPattern)
-	return err != nil || pattern.MatchString(address) || pattern.MatchString(readAddress(address))
+	return err != nil || slices.ContainsFunc(formsOfAddress(address), pattern.MatchString)
 }
 
 var (
-	addressParts   = regexp.MustCompile(`(?s)^(\w+://[^/?]*)?([^?]*)(.*)$`)
+	addressParts   = regexp.MustCompile(`(?s)^(\w+://[^/?#]*)?([^?#]*)([^#]*)(.*)$`)
 	addressCode    = regexp.MustCompile(`(?i)%[\da-f]{2}`)
 	pathParameters = regexp.MustCompile(`;[^/]*`)
 	pathSlashes    = regexp.MustCompile(`/{2,}`)
 )
 
-// readAddress writes an address in the one form that servers make of several. The
-// customer script does the same.
-func readAddress(address string) string {
+// formsOfAddress returns an address with its fragment and without, and both in the one
+// form that servers make of several. The customer script does the same.
+func formsOfAddress(address string) []string {
 	part := addressParts.FindStringSubmatch(address)
 	path := pathParameters.ReplaceAllString(decodeAddress(part[2]), "")
-	return part[1] + pathSlashes.ReplaceAllString(path, "/") + decodeAddress(part[3])
+	read := part[1] + pathSlashes.ReplaceAllString(path, "/") + decodeAddress(part[3])
+	return []string{address, strings.TrimSuffix(address, part[4]), read, read + decodeAddress(part[4])}
 }
 
 // decodeAddress decodes what is printable ASCII, and would not begin another part.

@@ -184,7 +184,7 @@ type PauseCriterion struct {
 
 // PageRule restricts the pages whose address matches.
 type PageRule struct {
-	URLPattern        string   `yaml:"urlPattern" doc:"Regular expression for the whole address, with the query and without the fragment; no flags, names, look-around or Unicode classes."`
+	URLPattern        string   `yaml:"urlPattern" doc:"Regular expression for the whole address, with the query, with or without the fragment; no flags, names, look-around or Unicode classes."`
 	MaskSelectors     []string `yaml:"maskSelectors,omitempty" doc:"CSS selectors whose text and values never leave the page."`
 	ReadonlySelectors []string `yaml:"readonlySelectors,omitempty" doc:"CSS selectors that a viewer cannot change or click."`
 }

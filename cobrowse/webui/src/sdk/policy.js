@@ -32,7 +32,7 @@ export const choice = /^(textarea|select|opt.*|datalist)$/; // text inside is a 
  * @property {string[]} [neverShowSelectors]
  * @property {string[]} [readonlySelectors]
  * @property {{urlFragment: string, condition: string}[]} [pauseCriteria]
- * @property {{urlPattern: string, maskSelectors?: string[], readonlySelectors?: string[]}[]} [pageRules] hold where the pattern matches the whole address without its fragment: in that page, and in frames in it; what they have masked there stays masked until it is gone
+ * @property {{urlPattern: string, maskSelectors?: string[], readonlySelectors?: string[]}[]} [pageRules] hold where the pattern matches the whole address, with or without its fragment: in that page, and in frames in it; what they have masked there stays masked until it is gone
  */
 
 /**
@@ -80,15 +80,15 @@ function valid(selector) {
 
 /**
  * The forms of an address that a page rule is matched against: as the browser has it,
- * and as many servers read it, by which one page has many addresses: letters written
+ * with its fragment and without, and both as many servers read them, by which one page has many addresses: letters written
  * as %63, slashes twice, parameters in the path.
  * @param {string} href
  */
 const formsOf = (href) => {
-	const raw = href.split('#')[0];
-	const [, host, path, query] = /^(\w+:\/\/[^/?]*)?([^?]*)(.*)$/s.exec(raw);
+	const [, raw, host, path, query, fragment] = /^((\w+:\/\/[^/?#]*)?([^?#]*)([^#]*))(.*)$/s.exec(href);
 	const plain = (part) => part.replace(/%[\da-f]{2}/gi, (code) => (/^%(2[1246-9a-f]|[3-6][\da-e]|[4-6]f|7[\da-e])$/i.test(code) ? decodeURIComponent(code) : code.toUpperCase()));
-	return [raw, (host ?? '') + plain(path).replace(/;[^/]*/g, '').replace(/\/{2,}/g, '/') + plain(query)];
+	const read = (host ?? '') + plain(path).replace(/;[^/]*/g, '').replace(/\/{2,}/g, '/') + plain(query);
+	return [href, raw, read, read + plain(fragment)];
 };
 
 // The parent, across the borders of shadow roots and of frames.

@@ -259,10 +259,11 @@ test('an address that servers read as another one has the rules of both', (t) =>
 	globalThis.window = windowAt('https://shop.example/');
 	const p = policy({ pageRules: [
 		{ urlPattern: 'https://shop\\.example/checkout(/.*)?(\\?.*)?', maskSelectors: ['.total'] }, { urlPattern: '.*[?]step=2', maskSelectors: ['.total'] },
-		{ urlPattern: '.*/gr%C3%BCn', maskSelectors: ['.total'] }, { urlPattern: '.*/a%2Db', maskSelectors: ['.total'] }, { urlPattern: '.*/a_o', maskSelectors: ['.total'] },
+		{ urlPattern: '.*/gr%C3%BCn', maskSelectors: ['.total'] }, { urlPattern: '.*/a%2Db', maskSelectors: ['.total'] }, { urlPattern: '.*/a_o', maskSelectors: ['.total'] }, { urlPattern: '.*/app[^#]*#/orders.*', maskSelectors: ['.total'] },
 	] });
 	for (const [rest, want] of [
 		['%63heckout', true], ['/checkout', true], ['checkout%2Fcard', true], [';x/checkout', true], ['checkout;jsessionid=1?a', true], ['checkout/;a=b//card', true], ['CHECKOUT', false],
+		['#/checkout', false], ['app#/orders/1', true], ['app?x#/%6Frders', true], ['app#/order', false],
 		['basket?%73tep=2', true], ['gr%c3%bcn', true], ['a%2Db', true], ['a-b', false], ['%61%5f%6F', true], ['basket?x=//checkout', false], ['basket%3Fstep=2', false], ['%2563heckout', false], ['%', false],
 	]) {
 		window.location.href = `https://shop.example/${rest}`;
