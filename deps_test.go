@@ -56,7 +56,7 @@ var house = map[string][]string{
 
 	// What starts things.
 	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/devtools", "bridge/gcb", "bridge/maskproof", "cobrowse", "cobrowse/client", "mocks", cobra, pflag},
-	"mocks":          {"bridge", "bridge/config", httpmock},
+	"mocks":          {"bridge", "bridge/config", "cobrowse", "conversations", "oauth", httpmock},
 	"mocks/contract": {},
 
 	// The service put together, by hand.

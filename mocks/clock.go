@@ -1,0 +1,78 @@
+package mocks
+
+import (
+	"sync"
+	"time"
+)
+
+// clock is a time that stands still until it is turned.
+type clock struct {
+	mu     sync.Mutex
+	now    time.Time
+	alarms map[*alarm]struct{}
+}
+
+// alarm goes off when its time has come.
+type alarm struct {
+	due   time.Time
+	timer *time.Timer
+	rings chan struct{} // closed when it goes off
+}
+
+func newClock(now time.Time) *clock {
+	return &clock{now: now.UTC().Truncate(time.Millisecond), alarms: map[*alarm]struct{}{}}
+}
+
+// Now is a cobridge.Clock.
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// turn moves the clock on and sets off what is due.
+func (c *clock) turn(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	for a := range c.alarms {
+		if !a.due.After(c.now) {
+			c.ring(a)
+		}
+	}
+}
+
+// after returns an alarm that goes off when the clock has been turned by d or when
+// as much real time has passed, whichever comes first: a test that turns the clock
+// need not wait, and one that does not is not stuck.
+func (c *clock) after(d time.Duration) *alarm {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := &alarm{due: c.now.Add(d), rings: make(chan struct{})}
+	c.alarms[a] = struct{}{}
+	a.timer = time.AfterFunc(d, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.ring(a)
+	})
+	return a
+}
+
+// ring is called with mu held; setting off an alarm twice changes nothing.
+func (c *clock) ring(a *alarm) {
+	if _, set := c.alarms[a]; !set {
+		return
+	}
+	delete(c.alarms, a)
+	a.timer.Stop()
+	close(a.rings)
+}
+
+// stop sets off all alarms.
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for a := range c.alarms {
+		c.ring(a)
+	}
+}
