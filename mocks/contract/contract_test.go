@@ -73,6 +73,7 @@ func target(baseURL string, client *http.Client) contract.Target {
 		IncapableUserID:  "c0a40000-0000-4000-8000-0000000000a3",
 		OtherUserID:      "c0a40000-0000-4000-8000-0000000000b1",
 		Knowledge:        "/gks-server/v1",
+		Legacy:           contract.Legacy{BasePath: "/cobrowse", Page: "https://shop.invalid"},
 	}
 }
 
@@ -129,6 +130,11 @@ func TestInProcess(t *testing.T) {
 		"GET /cobrowse/join 303":                                        "only where viewers have an origin of their own; bridge/pages and TestDemo test it",
 		"GET /cobrowse/join 404":                                        "bridge/pages tests it",
 		"GET /cobrowse/history/{id} 404":                                "the same",
+		"POST /cobrowse/rest/live/sessions 401":                         "only with another access rule; bridge/legacy tests it",
+		"GET /cobrowse/rest/live/sessions/{sessionToken} 401":           "the same",
+		"GET /cobrowse/rest/history/sessions/{sessionHistoryId} 403":    "the same",
+		"GET /cobrowse/slave.html 303":                                  "only where viewers have an origin of their own; bridge/pages tests it",
+		"GET /cobrowse/health 503":                                      "only while the service starts, stops or has lost its store; bridge/legacy tests it",
 		"GET /readyz 503":                                               "only while the service starts, stops or has lost its store; bridge tests it",
 	}
 	for _, missing := range checker.Missing() {

@@ -97,6 +97,10 @@ func (c call) String() string {
 	if i := strings.Index(path, "token="); i >= 0 {
 		path = path[:i] + "token=…" // a report is a log too
 	}
+	if before, rest, ok := strings.Cut(path, "/rest/live/users/"); ok {
+		_, after, _ := strings.Cut(rest, "/")
+		path = before + "/rest/live/users/…/" + after
+	}
 	if len(path) > 160 {
 		path = path[:160] + "…"
 	}

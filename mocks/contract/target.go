@@ -62,6 +62,9 @@ type Target struct {
 	// access token. Empty: the target does not offer them.
 	Knowledge string
 
+	// Legacy is where the surfaces of Co-browse are. Empty: the target does not offer them.
+	Legacy Legacy
+
 	// Advance moves the target's clock. Nil: the target has the real one, and
 	// cases about expiry are skipped.
 	Advance func(time.Duration)
@@ -124,7 +127,7 @@ func Cases() []Case {
 	for _, area := range [][]Case{
 		tokenCases(), scopeCases(), tokenInfoCases(), conversationCases(), userCases(), createCases(), createRefusalCases(), conflictCases(),
 		joinTokenCases(), joinCases(), settingsCases(), participantCases(), endCases(), idempotencyCases(), deploymentCases(),
-		attachCases(), historyCases(), knowledgeCases(), orderCases(), isolationCases(), badInputCases(), conventionCases(), lastCases(),
+		attachCases(), historyCases(), knowledgeCases(), legacyCases(), orderCases(), isolationCases(), badInputCases(), conventionCases(), lastCases(),
 	} {
 		all = append(all, area...)
 	}

@@ -46,6 +46,7 @@ type communication struct {
 type sessionBody struct {
 	ID             string            `json:"id"`
 	SessionID      string            `json:"sessionId"`
+	SessionToken   string            `json:"sessionToken"`
 	ConversationID string            `json:"conversationId"`
 	DeploymentID   string            `json:"deploymentId"`
 	State          string            `json:"state"`
