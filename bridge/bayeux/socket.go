@@ -37,13 +37,14 @@ type socket struct {
 	request Request
 
 	wake chan struct{} // something is in out
+	sent chan struct{} // something has gone out
 	stop chan struct{} // closed by shut
 	pong chan string   // what the client's latest ping had in it
 
 	mu     sync.Mutex
 	client *client // the one that was last heard of on it
 	out    []outgoing
-	bytes  int // of out
+	bytes  int // of out, and of what is being sent
 	code   int // why it was shut; 0 = it was not
 	gone   bool
 	cutter *time.Timer
@@ -117,7 +118,7 @@ func (s *Server) serve(ws *websocket.Conn, request Request) {
 	defer func() { _ = ws.Close() }() // it is closed in any case
 	k := &socket{
 		server: s, ws: ws, raw: rawConn(ws), request: request,
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), pong: make(chan string, 1),
+		wake: make(chan struct{}, 1), sent: make(chan struct{}, 1), stop: make(chan struct{}), pong: make(chan string, 1),
 	}
 	if !s.addSocket(k) {
 		k.shut(closeBusy)
@@ -201,6 +202,9 @@ func (k *socket) takeOf(c *client) (events [][]byte) {
 	k.out = slices.DeleteFunc(k.out, func(o outgoing) bool {
 		if o.client == c {
 			events = append(events, o.messages...)
+			for _, m := range o.messages {
+				k.bytes -= len(m)
+			}
 		}
 		return o.client == c
 	})
@@ -280,14 +284,18 @@ func (k *socket) control(kind int, data []byte) error {
 func (k *socket) send() error {
 	k.mu.Lock()
 	out := k.out
-	k.out, k.bytes = nil, 0
+	k.out = nil
 	k.mu.Unlock()
 	if len(out) == 0 {
 		return nil
 	}
 	var messages [][]byte
+	size := 0
 	for _, o := range out {
 		messages = append(messages, o.messages...)
+		for _, m := range o.messages {
+			size += len(m)
+		}
 	}
 	err := k.ws.SetWriteDeadline(k.writeBy())
 	if err == nil {
@@ -298,8 +306,35 @@ func (k *socket) send() error {
 		k.out = append(out, k.out...)
 		k.mu.Unlock()
 		k.lose()
+		return err
 	}
-	return err
+	k.mu.Lock()
+	k.bytes -= size
+	k.mu.Unlock()
+	select {
+	case k.sent <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// hears waits while much has not gone out: a client that asks and does not read is
+// not heard, so that its answers do not pile up. It reports whether there is
+// anything left to be heard.
+func (k *socket) hears() bool {
+	for {
+		k.mu.Lock()
+		much := k.bytes > k.server.limits.MessageBytes
+		k.mu.Unlock()
+		if !much {
+			return !k.isShut()
+		}
+		select {
+		case <-k.sent:
+		case <-k.stop:
+			return false
+		}
+	}
 }
 
 // finish says what is left to be said, and goodbye.
@@ -405,7 +440,7 @@ func (k *socket) readFrames() {
 	if k.ws.SetReadDeadline(s.clock.Now().Add(s.limits.Hello)) != nil {
 		return
 	}
-	for !k.isShut() {
+	for k.hears() {
 		kind, reader, err := k.ws.NextReader()
 		if err != nil {
 			k.blame(err)
