@@ -5,7 +5,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -162,9 +161,6 @@ func (a *api) createConversation(c *fiber.Ctx) error {
 	var in createConversationRequest
 	if err := a.decode(c, schemaConversation, &in); err != nil {
 		return err
-	}
-	if a.Conversations == nil {
-		return &cobridge.Error{Code: cobridge.CodeNotAuthorized, Message: "Conversations of this installation are started elsewhere."}
 	}
 	started := conversations.NewConversation{Medium: in.MediaType, ExternalTag: in.ExternalTag}
 	for _, p := range in.Participants {

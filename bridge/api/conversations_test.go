@@ -81,7 +81,7 @@ func TestConversationLife(t *testing.T) {
 func TestConversationsFromElsewhere(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(d *api.Deps) { d.Conversations = nil })
-	h.refused(t, http.StatusForbidden, cobridge.CodeNotAuthorized, http.MethodPost, conversationsURL, `{"mediaType":"chat","participants":[{"purpose":"customer"}]}`)
+	h.refused(t, http.StatusMethodNotAllowed, cobridge.CodeMethodNotAllowed, http.MethodPost, conversationsURL, `{"mediaType":"chat","participants":[{"purpose":"customer"}]}`)
 }
 
 func TestUsers(t *testing.T) {
@@ -104,6 +104,18 @@ func TestUsers(t *testing.T) {
 	h.refused(t, http.StatusBadRequest, cobridge.CodeInvalidQueryParam, http.MethodGet, "/api/v2/users?id="+strings.Repeat("a,", 101), "")
 	h.refused(t, http.StatusBadRequest, cobridge.CodeInvalidQueryParam, http.MethodGet, "/api/v2/users?state=x", "")
 	h.refused(t, http.StatusBadRequest, cobridge.CodeNotAUser, http.MethodGet, "/api/v2/users/me", "")
+	golden(t, "user-authorization", h.want(t, http.StatusOK, http.MethodGet, "/api/v2/users/"+string(ann)+"?expand=presence,authorization", ""))
+	for query, want := range map[string]bool{"?expand=authorization": true, "?expand=presence&expand=authorization": true, "?expand=authorizations": false, "": false} {
+		var body struct {
+			Authorization *struct {
+				Permissions []string `json:"permissions"`
+			} `json:"authorization"`
+		}
+		h.want(t, http.StatusOK, http.MethodGet, "/api/v2/users/"+string(ben)+query, "").into(t, &body)
+		if got := body.Authorization != nil; got != want {
+			t.Errorf("%q shows the authorization: %t, want %t", query, got, want)
+		}
+	}
 	h.want(t, http.StatusOK, http.MethodGet, "/api/v2/users/"+string(dan), "")
 	h.want(t, http.StatusOK, http.MethodGet, "/api/v2/users/"+string(gus)+"?state=deleted", "")
 	for _, path := range []string{string(gus), string(eve), "nobody", string(ann) + "?state=inactive", "%25zz"} {

@@ -21,7 +21,7 @@ type Deps struct {
 	Sessions      sessions      // a *cobrowse.Service
 	Deployments   deployments   // a cobrowse.DeploymentStore: who may call from which page is asked before anything else
 	Directory     directory     // a conversations.Directory
-	Conversations starter       // a *conversations.Local; nil where conversations come from elsewhere
+	Conversations starter       // a *conversations.Local; nil where conversations come from elsewhere and so cannot be started
 	Organisations organisations // a *conversations.Local, for names; nil = without
 
 	BaseURL       string           // public address of the service, with a gateway's prefix: https://host[:port][/prefix]
@@ -224,12 +224,18 @@ type api struct {
 func Mount(r fiber.Router, d Deps) {
 	a := newAPI(d)
 	for _, row := range a.table() {
-		if !d.ProbesApart || !isProbe(row) {
+		switch {
+		case d.ProbesApart && isProbe(row):
+		case d.Conversations == nil && isStarter(row): // 405, as for any method that a path does not have
+		default:
 			add(r, row, a.guard(row))
 		}
 	}
 	mountDocs(r)
 }
+
+// isStarter reports whether the row needs a directory that is kept here.
+func isStarter(r route) bool { return r.method == fiber.MethodPost && r.path == conversationsPath }
 
 // add adds a route, and HEAD along with GET, as RFC 9110 (section 9.1) asks for.
 func add(r fiber.Router, row route, handle fiber.Handler) {

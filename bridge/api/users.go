@@ -25,6 +25,32 @@ type userBody struct {
 	State    conversations.UserState `json:"state"`
 	Version  int                     `json:"version"`
 	SelfURI  string                  `json:"selfUri"`
+
+	Authorization *authorizationBody `json:"authorization,omitempty"` // only if it is asked for
+}
+
+// authorizationBody is the official model UserAuthorization. There are no roles here:
+// the permissions are the user's cobrowse capability.
+type authorizationBody struct {
+	Roles       []struct{} `json:"roles"`
+	Permissions []string   `json:"permissions"`
+}
+
+// The permissions of the cobrowse capability, as in the cloud.
+const (
+	permissionDigital = "conversation:cobrowse:add"
+	permissionVoice   = "conversation:cobrowseVoice:add"
+)
+
+func newAuthorizationBody(c conversations.Capability) *authorizationBody {
+	body := &authorizationBody{Roles: []struct{}{}, Permissions: []string{}}
+	if c.Digital {
+		body.Permissions = append(body.Permissions, permissionDigital)
+	}
+	if c.Voice {
+		body.Permissions = append(body.Permissions, permissionVoice)
+	}
+	return body
 }
 
 func newUserBody(u conversations.User) userBody {
@@ -92,5 +118,22 @@ func (a *api) getUser(c *fiber.Ctx) error {
 	if states != nil && !slices.Contains(states, u.State) {
 		return conversations.UserNotFound(id)
 	}
-	return c.JSON(newUserBody(u))
+	body := newUserBody(u)
+	if expands(c, "authorization") {
+		body.Authorization = newAuthorizationBody(u.Cobrowse)
+	}
+	return c.JSON(body)
+}
+
+// expands reports whether the query asks for more than the usual: expand is repeated
+// or has commas. What cannot be expanded here is ignored.
+func expands(c *fiber.Ctx, what string) bool {
+	for _, value := range c.Context().QueryArgs().PeekMulti("expand") {
+		for name := range strings.SplitSeq(string(value), ",") {
+			if strings.TrimSpace(name) == what {
+				return true
+			}
+		}
+	}
+	return false
 }
