@@ -33,10 +33,7 @@ func (c Call) Decode(v any) error {
 // String returns method, path and outcome on one line, without tokens.
 func (c Call) String() string {
 	var b strings.Builder
-	b.WriteString(c.Method + " " + c.plainPath())
-	if len(c.Query) > 0 {
-		b.WriteString("?" + plainQuery(c.Query))
-	}
+	b.WriteString(c.plain())
 	switch {
 	case c.Err != nil:
 		b.WriteString(": " + c.Err.Error())
@@ -49,6 +46,15 @@ func (c Call) String() string {
 		b.WriteString(" (" + c.Fault + ")")
 	}
 	return b.String()
+}
+
+// plain names the request without its outcome.
+func (c Call) plain() string {
+	text := c.Method + " " + c.plainPath()
+	if len(c.Query) > 0 {
+		text += "?" + plainQuery(c.Query)
+	}
+	return text
 }
 
 const redacted = "***"

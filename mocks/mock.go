@@ -76,7 +76,9 @@ const patience = 10 * time.Second
 // start.
 func New(t T, options ...Option) *Mock {
 	t.Helper()
-	s := settings{baseURL: DefaultBaseURL, now: time.Now()} //nolint:forbidigo // where the clock begins unless WithTime says so: dates in answers look as in truth
+	// A whole second: tokens live for whole seconds, so they are over when a test thinks so.
+	now := time.Now().Truncate(time.Second) //nolint:forbidigo // where the clock begins unless WithTime says so: dates in answers look as in truth
+	s := settings{baseURL: DefaultBaseURL, now: now}
 	for _, option := range options {
 		option(&s)
 	}

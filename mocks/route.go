@@ -85,6 +85,14 @@ func (all routes) named(name string) (route, bool) {
 	return route{}, false
 }
 
+// What it costs to mean something else: another method, and to leave out or put in a
+// part of the path, a literal one or a parameter. A letter costs 1.
+const (
+	otherMethod  = 4
+	wholeSegment = 3
+	anyText      = 1
+)
+
 // nearest says which route somebody may have meant who asked for one that is not there.
 func (all routes) nearest(method, path string) string {
 	segments := segmentsOf(path)
@@ -104,7 +112,7 @@ func (all routes) nearest(method, path string) string {
 		}
 		cost := apart(segments, r.segments)
 		if r.method != method {
-			cost++
+			cost += otherMethod
 		}
 		if least < 0 || cost < least {
 			best, least = r.name, cost
@@ -135,12 +143,12 @@ func apart(path, form []string) int {
 	return row[len(form)]
 }
 
-// size is what it costs to leave a segment out, with its slash.
+// size is what it costs to leave a segment out.
 func size(segment string) int {
 	if parameter(segment) || segment == "*" {
-		return 2
+		return anyText
 	}
-	return len(segment) + 1
+	return wholeSegment
 }
 
 // distance is the edit distance of two texts, in bytes.

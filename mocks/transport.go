@@ -120,6 +120,3 @@ func (m *Mock) answersFor(r *http.Request) bool {
 	}
 	return false
 }
-
-// plain names the request without its outcome.
-func (c Call) plain() string { return c.Method + " " + c.plainPath() }

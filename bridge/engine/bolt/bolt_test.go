@@ -25,6 +25,30 @@ func TestEngine(t *testing.T) {
 	})
 }
 
+// A store that syncs nothing behaves the same, as long as the machine lives.
+func TestVolatileEngine(t *testing.T) {
+	t.Parallel()
+	enginetest.Run(t, func(t *testing.T) enginetest.Engine {
+		path := filepath.Join(t.TempDir(), "store.db")
+		store, err := bolt.Open(t.Context(), bolt.Config{Path: path, Volatile: true})
+		if err != nil {
+			t.Fatalf("Open: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := store.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+		return enginetest.Engine{Store: store, Reopen: func(t *testing.T) enginetest.Engine {
+			t.Helper()
+			if err := store.Close(); err != nil {
+				t.Fatalf("Close: %v", err)
+			}
+			return reopenable(t, path)
+		}}
+	})
+}
+
 func reopenable(t *testing.T, path string) enginetest.Engine {
 	t.Helper()
 	store := mustOpen(t, path)
