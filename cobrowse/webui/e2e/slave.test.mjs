@@ -301,6 +301,33 @@ test('a desk that is another site frames the page', { timeout: 90_000 }, async (
 	await until(() => state(by.customer), (now) => now === 'ended', 'the end');
 });
 
+test('the picture stays where it is under the first click in control', async () => {
+	const { customer, digits } = await kim('/parts.html');
+	const agent = await ada(`#sid=${digits}`);
+	await same(customer.page, agent.page);
+	await ask(agent, 'control', customer);
+	for (const viewport of [{ width: 1280, height: 800 }, { width: 600, height: 400 }, { width: 390, height: 844 }]) {
+		await agent.page.setViewportSize(viewport);
+		await agent.page.locator('#look').focus();
+		await agent.page.locator('#keysHint').waitFor({ state: 'hidden' });
+		const box = async () => JSON.stringify(await agent.page.locator('#overlay').boundingBox());
+		let before = '';
+		const still = await until(async () => {
+			const [last, now] = [before, await box()];
+			before = now;
+			return last === now ? now : '';
+		}, Boolean, 'rest of the picture');
+		await agent.page.locator('#overlay').hover({ position: { x: 5, y: 5 } });
+		await agent.page.mouse.down();
+		await agent.page.locator('#keysHint').waitFor();
+		await agent.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+		assert.equal(await box(), still, `${viewport.width} by ${viewport.height}`);
+		await agent.page.mouse.up();
+	}
+	await exit(agent.page);
+	await until(() => state(customer), (now) => now === 'ended', 'the end');
+});
+
 test('a page of anybody else does not frame it', async () => {
 	const { customer, digits } = await kim();
 	set.stranger.page('/desk', `<!doctype html><title>Stranger</title><iframe src="${set.slave}#sid=${digits}" width="600" height="400"></iframe>`);
