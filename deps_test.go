@@ -62,7 +62,7 @@ var house = map[string][]string{
 	// The service put together, by hand.
 	"bridge": {
 		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/gcb", "bridge/legacy", "bridge/bayeux", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
-		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "oauth", "docs", anyThirdParty,
+		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "conversations/genesys", "oauth", "docs", anyThirdParty,
 	},
 
 	// The adapters.

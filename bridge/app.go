@@ -28,6 +28,7 @@ import (
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
+	"github.com/cobridge/cobridge/conversations/genesys"
 	"github.com/cobridge/cobridge/oauth"
 )
 
@@ -53,7 +54,9 @@ type App struct {
 
 	store        *bolt.Store
 	oauth        *oauth.Service
-	directory    *conversations.Local
+	local        *conversations.Local    // organisations of the configuration, and what is kept here
+	directory    conversations.Directory // local, unless conversations of an organisation are elsewhere
+	cloud        *genesys.Directory      // nil unless they are
 	cobrowse     *cobrowse.Service
 	knowledge    *knowledge.Service        // nil unless Knowledge Center sessions are offered
 	channels     *legacy.Channels          // nil unless Co-browse is offered
@@ -105,7 +108,9 @@ func (a *App) build(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("start oauth: %w", err)
 	}
-	a.directory = conversations.NewLocal(a.store, a.clock)
+	if err := a.openDirectory(o.Version); err != nil {
+		return fmt.Errorf("open directory: %w", err)
+	}
 	joinKey, err := a.store.Secret(ctx, "join-token-key", []byte(uuid.NewString()+uuid.NewString())) // 244 random bits
 	if err != nil {
 		return fmt.Errorf("read the key of join tokens: %w", err)
@@ -123,12 +128,6 @@ func (a *App) build(ctx context.Context, o Options) error {
 			MaxDuration: a.cfg.Session.MaxDuration, Retention: a.cfg.Retention.History,
 			OneSessionPerAgent: a.cfg.Session.OneSessionPerAgent, MaxViewers: a.cfg.Session.MaxViewers,
 		},
-	})
-	a.directory.OnEnd(func(ctx context.Context, org conversations.OrgID, id conversations.ID) {
-		// The conversation is over whatever happens here; Reconcile catches up within a minute.
-		if err := a.cobrowse.ConversationEnded(context.WithoutCancel(ctx), org, id); err != nil {
-			a.log.ErrorContext(ctx, "ending the session of an ended conversation failed", "conversationId", string(id), "err", err)
-		}
 	})
 	if err := a.cobrowse.Recover(ctx); err != nil {
 		return fmt.Errorf("recover sessions: %w", err)
@@ -174,9 +173,12 @@ func (a *App) mount(o Options) error {
 		return err
 	}
 	deps := api.Deps{
-		OAuth: a.oauth, Sessions: a.cobrowse, Deployments: a.store, Directory: a.directory, Conversations: a.directory, Organisations: a.directory,
+		OAuth: a.oauth, Sessions: a.cobrowse, Deployments: a.store, Directory: a.directory, Organisations: a.local,
 		BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit,
 		Checks: []api.Check{{Name: "lifecycle", Run: a.isReady}, {Name: "store", Run: a.store.Ping}},
+	}
+	if a.cloud == nil {
+		deps.Conversations = a.local
 	}
 	if a.cfg.Demo { // before other routes: the shop's origin has its own pages alone
 		if err := p.MountDemo(a.fiber, pages.DemoConfig{
@@ -296,7 +298,7 @@ func (a *App) OAuth() *oauth.Service { return a.oauth }
 func (a *App) Cobrowse() *cobrowse.Service { return a.cobrowse }
 
 // Directory returns the local directory.
-func (a *App) Directory() *conversations.Local { return a.directory }
+func (a *App) Directory() *conversations.Local { return a.local }
 
 // Routes returns every route of the main listener as "METHOD /path/{parameter}".
 func (a *App) Routes() []string {
@@ -319,6 +321,9 @@ var _ io.Closer = (*App)(nil)
 func (a *App) Close() error {
 	if a.upstream != nil {
 		a.upstream.Close()
+	}
+	if a.cloud != nil {
+		a.cloud.Close()
 	}
 	return a.store.Close()
 }

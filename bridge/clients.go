@@ -14,7 +14,7 @@ import (
 // secret of c is ignored. CodeNotFound if there is no such organisation,
 // CodeConstraintValidation for a broken rule, CodeConflict if the id is taken.
 func (a *App) AddClient(ctx context.Context, orgID string, c config.Client) (config.Client, error) {
-	if _, err := a.directory.Organisation(ctx, conversations.OrgID(orgID)); err != nil {
+	if _, err := a.local.Organisation(ctx, conversations.OrgID(orgID)); err != nil {
 		return config.Client{}, fmt.Errorf("organisation %s: %w", orgID, err)
 	}
 	made, secret, err := a.oauth.CreateClient(ctx, oauth.ClientSpec{ID: c.ID, OrgID: orgID, Name: c.Name, Scopes: c.Scopes, Lifetime: c.Lifetime})

@@ -17,7 +17,11 @@ import (
 func (a *App) seed(ctx context.Context, organisations []config.Organisation) error {
 	for _, o := range organisations {
 		org := conversations.Organisation{ID: conversations.OrgID(o.ID), Name: o.Name}
-		if err := a.directory.Seed(ctx, org, seedUsers(o.Users), seedConversations(o.Conversations)); err != nil {
+		users, started := seedUsers(o.Users), seedConversations(o.Conversations)
+		if a.cloud != nil && o.ID == a.cfg.DirectoryOrganisation() {
+			users, started = nil, nil // it has its own
+		}
+		if err := a.local.Seed(ctx, org, users, started); err != nil {
 			return fmt.Errorf("organisation %s: %w", o.ID, err)
 		}
 		for _, d := range o.Deployments {

@@ -43,6 +43,9 @@ func (a *App) Run(ctx context.Context) error {
 	if a.restrictions != nil {
 		work("restrictions", func(ctx context.Context) error { a.restrictions.Run(ctx); return nil })
 	}
+	if a.cloud != nil {
+		work("directory", a.cloud.Run)
+	}
 	work("purge", a.purge)
 	work("attached data", func(ctx context.Context) error {
 		return a.store.Follow(ctx, "attached-data", nil, func(ctx context.Context, e cobrowse.Event) error {
@@ -104,7 +107,7 @@ func (a *App) tidy(ctx context.Context) {
 	}
 	for {
 		const batch = 500
-		n, err := a.directory.Purge(ctx, a.cfg.Retention.Conversations, batch)
+		n, err := a.local.Purge(ctx, a.cfg.Retention.Conversations, batch)
 		if err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "purging conversations failed", "err", err)
 		}

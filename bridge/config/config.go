@@ -21,6 +21,8 @@ type Config struct {
 	Limits         Limits         `yaml:"limits"`
 	Shutdown       Shutdown       `yaml:"shutdown"`
 	Legacy         Legacy         `yaml:"legacy"`
+	Directory      string         `yaml:"directory" doc:"Where conversations and users are: local (kept here), or genesyscloud (read from the organisation of genesysCloud)."`
+	GenesysCloud   GenesysCloud   `yaml:"genesysCloud"`
 	Organisations  []Organisation `yaml:"organisations,omitempty" doc:"Organisations that exist from the first start on, with what belongs to them. Only in the file."`
 
 	// Demo marks the configuration of the demonstration, which alone may use the
@@ -212,5 +214,7 @@ func Default() Config {
 		},
 		Shutdown: Shutdown{Drain: 10 * time.Second},
 		Legacy:   defaultLegacy(),
+
+		Directory: DirectoryLocal, GenesysCloud: defaultGenesysCloud(),
 	}
 }

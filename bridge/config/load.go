@@ -183,32 +183,37 @@ func loadFlags(layers *koanf.Koanf, flags *pflag.FlagSet, found *problems) {
 // maxSecretFile bounds what is read: a wrong path may lead to something huge.
 const maxSecretFile = 4096
 
-// readSecrets replaces secretFile by what stands in the file.
+// readSecrets replaces secretFile, and clientSecretFile, by what stands in the file.
 func (c *Config) readSecrets(dir string, found *problems) {
 	for i := range c.Organisations {
 		for j := range c.Organisations[i].Clients {
 			client := &c.Organisations[i].Clients[j]
-			if client.SecretFile == "" {
-				continue
-			}
-			path := fmt.Sprintf("organisations[%d].clients[%d].secretFile", i, j)
-			if client.Secret != "" {
-				found.add(path, "stands beside secret, want one of them")
-				continue
-			}
-			name := client.SecretFile
-			if !filepath.IsAbs(name) {
-				name = filepath.Join(dir, name)
-			}
-			text, err := os.ReadFile(name) //nolint:gosec // the operator names the file
-			switch {
-			case err != nil:
-				found.add(path, "%v", err)
-			case len(text) > maxSecretFile:
-				found.add(path, "%s has %d bytes, want at most %d", name, len(text), maxSecretFile)
-			default:
-				client.Secret = Secret(strings.TrimSpace(string(text)))
-			}
+			at := fmt.Sprintf("organisations[%d].clients[%d].", i, j)
+			readSecret(found, dir, at+"secretFile", "secret", client.SecretFile, &client.Secret)
 		}
+	}
+	readSecret(found, dir, "genesysCloud.clientSecretFile", "clientSecret", c.GenesysCloud.ClientSecretFile, &c.GenesysCloud.ClientSecret)
+}
+
+// readSecret puts what stands in the file of that name, if there is one, into secret.
+func readSecret(found *problems, dir, path, beside, name string, secret *Secret) {
+	if name == "" {
+		return
+	}
+	if *secret != "" {
+		found.add(path, "stands beside %s, want one of them", beside)
+		return
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	text, err := os.ReadFile(name) //nolint:gosec // the operator names the file
+	switch {
+	case err != nil:
+		found.add(path, "%v", err)
+	case len(text) > maxSecretFile:
+		found.add(path, "%s has %d bytes, want at most %d", name, len(text), maxSecretFile)
+	default:
+		*secret = Secret(strings.TrimSpace(string(text)))
 	}
 }

@@ -58,6 +58,7 @@ func (c Config) check(found *problems) {
 	c.checkLimits(found)
 	c.checkOrganisations(found)
 	c.checkLegacy(found)
+	c.checkDirectory(found)
 }
 
 func (c Config) checkRules(found *problems) {

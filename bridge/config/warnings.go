@@ -43,7 +43,16 @@ func (c Config) Warnings() []string {
 	if c.Limits.FailedLoginsPerMinute == 0 && !c.Demo {
 		all = append(all, "limits.failedLoginsPerMinute is 0: secrets may be guessed at any speed.")
 	}
-	return append(all, c.legacyWarnings()...)
+	return append(append(all, c.legacyWarnings()...), c.directoryWarnings()...)
+}
+
+// plainHost returns the host of a plain http URL.
+func plainHost(address string) (string, bool) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" {
+		return "", false
+	}
+	return u.Hostname(), true
 }
 
 // loopback reports whether a host name or address is this machine's own.

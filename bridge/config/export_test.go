@@ -1,0 +1,4 @@
+package config
+
+// Regions is the list that is checked.
+func Regions() []string { return regions() }
