@@ -2,6 +2,7 @@ package mocks
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
@@ -48,15 +49,8 @@ func (m *Mock) Conversation(id string) conversations.Conversation {
 // them by default: for code that is handed a token and gets none itself.
 func (m *Mock) AccessToken(scopes ...string) string {
 	m.t.Helper()
-	names := ""
-	for i, scope := range scopes {
-		if i > 0 {
-			names += " "
-		}
-		names += scope
-	}
 	token, err := m.app.OAuth().Grant(m.t.Context(), oauth.GrantRequest{
-		ClientID: m.ClientID, ClientSecret: m.ClientSecret, GrantType: "client_credentials", Scope: names,
+		ClientID: m.ClientID, ClientSecret: m.ClientSecret, GrantType: "client_credentials", Scope: strings.Join(scopes, " "),
 	})
 	if err != nil {
 		m.t.Fatalf("mocks: get an access token: %v", err)

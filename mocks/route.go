@@ -1,7 +1,6 @@
 package mocks
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -103,7 +102,7 @@ func (all routes) nearest(method, path string) string {
 		}
 	}
 	if len(methods) > 0 {
-		return fmt.Sprintf("the service has this path for %s", strings.Join(methods, ", "))
+		return "the service has this path for " + strings.Join(methods, ", ")
 	}
 	best, least := "", -1
 	for _, r := range all {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -112,11 +113,5 @@ func readAll(r *http.Request) ([]byte, error) {
 
 // answersFor reports whether the request is for one of the mock's hosts.
 func (m *Mock) answersFor(r *http.Request) bool {
-	origin := strings.ToLower(r.URL.Scheme + "://" + r.URL.Host)
-	for _, own := range m.origins {
-		if origin == own {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(m.origins, strings.ToLower(r.URL.Scheme+"://"+r.URL.Host))
 }

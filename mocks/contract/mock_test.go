@@ -10,28 +10,27 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/docs/openapitest"
 	"github.com/cobridge/cobridge/mocks"
 	"github.com/cobridge/cobridge/mocks/contract"
 )
 
-// newMock returns a mock and the target that it is.
-func newMock(t *testing.T) (*mocks.Mock, contract.Target) {
+// mockTarget returns a mock as a target.
+func mockTarget(t *testing.T) contract.Target {
 	t.Helper()
-	m := mocks.New(t, mocks.AllowUnmatched(), mocks.WithConfig(func(c *config.Config) { c.Legacy.Knowledge.Enabled = true }))
-	return m, contract.Target{
+	m := mocks.New(t, mocks.AllowUnmatched(), mocks.WithLegacy())
+	return contract.Target{
 		BaseURL: m.BaseURL, Client: m.HTTPClient(), Credentials: contract.Credentials(m.Credentials),
 		Other: contract.Credentials(m.Other), Limited: contract.Credentials(m.Reader),
 		AgentUserID: m.AgentUserID, SupervisorUserID: m.SupervisorUserID, IncapableUserID: m.IncapableUserID, OtherUserID: m.OtherUserID,
-		Knowledge: "/gks-server/v1", Advance: m.Turn,
+		Knowledge: "/gks-server/v1", Legacy: contract.Legacy{BasePath: "/cobrowse", Page: mocks.SiteOrigin}, Advance: m.Turn,
 	}
 }
 
 // The double that integrations are tested with keeps the contract, through httpmock.
 func TestMock(t *testing.T) {
 	t.Parallel()
-	_, tg := newMock(t)
+	tg := mockTarget(t)
 	tg.Check = openapitest.NewChecker(t).Check
 	contract.Run(reporter{t}, tg)
 }
@@ -113,7 +112,7 @@ func (v verdict) Run(name string, f func(contract.T)) bool {
 // the target is, and without it the same cases are green.
 func TestABreakTurnsTheSuiteRed(t *testing.T) {
 	t.Parallel()
-	_, mock := newMock(t)
+	mock := mockTarget(t)
 	app, clock := openApp(t)
 	inProcess := target(app.BaseURL(), &http.Client{Transport: app.Transport()})
 	inProcess.Advance = clock.Advance
