@@ -76,6 +76,23 @@ test('a page that is never shown', async () => {
 	assert.ok(await marked(agent.page), 'the agent has not joined again');
 });
 
+test('a page that is never shown, whose address goes before it does', async () => {
+	const { customer, agent } = await pair(set, '/');
+	await same(customer.page, agent.page);
+	await customer.page.evaluate(() => {
+		history.pushState({}, '', '/%70ayment/card');
+		document.body.insertAdjacentHTML('beforeend', '<p id="private" title="vadomeri 1147">vadomeri 1147</p>');
+	});
+	await reaches(customer, 'paused');
+	await customer.page.evaluate(() => {
+		history.pushState({}, '', '/');
+		document.body.insertAdjacentHTML('beforeend', '<p id="public">Thank you, come again</p>');
+	});
+	await reaches(customer, 'live');
+	await until(() => see(agent.page, { viewer: true }), (seen) => !!seen?.text.includes('Thank'), 'the next page');
+	for (const text of [...customer.wire.left(set.service.baseUrl), ...agent.wire.received]) assert.ok(!/vadomeri/.test(text), text);
+});
+
 test('the customer pauses, and goes on', async () => {
 	const { customer, agent } = await pair(set, '/second.html');
 	await same(customer.page, agent.page);

@@ -53,6 +53,7 @@ export const choice = /^(textarea|select|opt.*|datalist)$/; // text inside is a 
  * @property {(el: Element) => boolean} isTextHidden its text and its text-like attributes (title, alt, placeholder …) are hidden
  * @property {(el: Element) => boolean} isReadonly an agent may not change it
  * @property {(url: string) => boolean} paused nothing is shared of a page with this address
+ * @property {(on: boolean) => void} close while it is on, whatever is looked at stays masked until it is gone: nothing is shared of the page now, and its address may go before it does
  * @property {(text: string) => string} maskValue MASK, or '' for nothing
  * @property {string} blockSelector all block selectors as one list, for rrweb
  * @property {boolean} textPrivate text is hidden unless a show rule says otherwise
@@ -79,7 +80,7 @@ function valid(selector) {
 }
 
 /**
- * The forms of an address that a page rule is matched against: as the browser has it,
+ * The forms of an address that rules are matched against: as the browser has it,
  * with its fragment and without, and both as many servers read them, by which one page has many addresses: letters written
  * as %63, slashes twice, parameters in the path.
  * @param {string} href
@@ -161,10 +162,11 @@ export function makePolicy(rules, page = {}) {
 
 	const paused = (url) => {
 		const { href, origin } = new URL(url, globalThis.location?.href);
+		const read = formsOf(href).at(-1) ?? href;
 		// With and without the origin, with and without query and fragment.
-		const forms = [href, href.slice(origin.length)].flatMap((s) => [s, s.replace(/[?#].*/, '')]);
+		const forms = [href, read].flatMap((s) => [s, s.slice(origin.length)]).flatMap((s) => [s, s.replace(/[?#].*/, '')]);
 		return list(rules.pauseCriteria).some(({ urlFragment: part, condition }) => ({
-			includes: href.includes(part),
+			includes: href.includes(part) || read.includes(part),
 			doesnotinclude: !href.includes(part),
 			startswith: forms.some((s) => s.startsWith(part)),
 			endswith: forms.some((s) => s.endsWith(part)),
@@ -198,9 +200,10 @@ export function makePolicy(rules, page = {}) {
 		} catch { /* of another origin */ }
 	};
 
-	const held = new WeakSet(); // what page rules have masked
+	const held = new WeakSet(); // what page rules have masked, or a private page has brought
+	let closed = false;
 	const hold = (node, f) => {
-		if (f & PLACED) held.add(node);
+		if (f & PLACED || closed) held.add(node);
 		return held.has(node) ? f | HELD : f;
 	};
 
@@ -281,6 +284,7 @@ export function makePolicy(rules, page = {}) {
 		isTextHidden: (el) => hidesText(field.test(el.localName) ? { localName: '' } : el, flags(el)),
 		isReadonly: (el) => Boolean(flags(el) & READONLY),
 		paused,
+		close(on) { closed = on; },
 		maskValue: (text) => (text ? MASK : ''),
 	};
 }

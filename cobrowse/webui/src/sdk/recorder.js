@@ -208,10 +208,17 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 
 	const emit = guard((event) => {
 		ready ||= event.type === 4;
-		// What nobody gets to see is looked at all the same: rules by address keep what
-		// they have once hidden.
+		// What nobody gets to see is looked at all the same: what an address has hidden
+		// stays so when it goes.
 		const hidden = closed();
-		if (event.type === 3 && event.data.source === 0 && (behind || hidden || why.size)) scrub(event);
+		if (hidden ? event.type === 2 || event.data.source === 0 : event.type === 3 && event.data.source === 0 && (behind || why.size)) {
+			try {
+				policy.close(hidden);
+				scrub(event);
+			} finally {
+				policy.close(false);
+			}
+		}
 		if (why.size) return lose();
 		if (hidden) return miss();
 		if (event.type === 4) meta = scrub(event);

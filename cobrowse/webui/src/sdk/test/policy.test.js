@@ -186,6 +186,15 @@ test('pause by address', () => {
 	assert.equal(policy().paused(url), false);
 });
 
+test('a private page is one by every address under which servers find it', () => {
+	const p = (condition, urlFragment = '/pay') => policy({ pauseCriteria: [{ urlFragment, condition }] });
+	for (const [condition, href, want] of [
+		['Includes', 'https://shop.example/a/%70ay', true], ['StartsWith', 'https://shop.example//pay/1', true], ['EndsWith', 'https://shop.example/a/;x=1/pay;b?c', true],
+		['Equals', 'https://shop.example/p%61y#top', true], ['Equals', 'https://shop.example/%2570ay', false], ['Includes', 'https://shop.example/pa', false],
+		['DoesNotInclude', 'https://shop.example/%70ay', true], ['DoesNotInclude', 'https://shop.example/pay;x', false],
+	]) assert.equal(p(condition).paused(href), want, `${condition} ${href}`);
+});
+
 test('the mask tells no length', () => {
 	assert.equal(policy().maskValue('a'), MASK);
 	assert.equal(policy().maskValue('a long secret'), MASK);

@@ -207,6 +207,32 @@ test('what comes before the picture of a page with rules, and stays when its add
 	assert.equal(r.frames[0].json.includes('secret'), false);
 });
 
+test('what a private page has brought, and stays when its address goes, is masked', async (t) => {
+	const frame = { location: { href: 'https://shop.example/' }, document };
+	document.defaultView = frame;
+	t.after(() => { globalThis.location = { href: 'https://shop.example/' }; delete document.defaultView; });
+	const secret = el('p', {}, 'secret');
+	const menu = el('p', {}, 'menu');
+	for (const node of [secret, menu]) Object.assign(node, { ownerDocument: document, parentNode: document });
+	const nodes = { 1: document, 2: secret, 3: secret.childNodes[0], 4: menu, 5: menu.childNodes[0] };
+	const tree = (id, textContent) => ({ type: 2, tagName: 'p', attributes: {}, childNodes: [{ type: 3, textContent, id: id + 1 }], id });
+	let there = [tree(4, 'menu')];
+	const r = made(t, { rules: { pauseCriteria: [{ urlFragment: '/pay', condition: 'Includes' }] }, snapshot: () => picture({ childNodes: there }) });
+	r.rrweb.mirror.getNode = (id) => nodes[id] ?? null;
+	const go = (href) => { globalThis.location = { href }; };
+	r.recorder.start();
+	r.kinds();
+	go('https://shop.example/pay');
+	there = [tree(4, 'menu'), tree(2, 'secret')];
+	r.emit({ type: 3, data: { source: 0, adds: [{ parentId: 1, nextId: null, node: tree(2, 'secret') }], removes: [], texts: [], attributes: [] } });
+	go('https://shop.example/');
+	r.recorder.look();
+	r.recorder.full();
+	await r.pass(5000);
+	assert.equal(r.frames.length, 1);
+	assert.deepEqual(['secret', 'menu'].map((word) => r.frames[0].json.includes(word)), [false, true]);
+});
+
 test('a batch over the limit is followed by a picture instead', async (t) => {
 	const r = made(t, { limits: { evBytes: 2000 } });
 	r.recorder.start();
