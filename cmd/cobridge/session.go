@@ -35,7 +35,7 @@ func newSession(c console) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := encoder.Encode(session); err != nil {
+				if err := encoder.Encode(session); err != nil { //nolint:gosec // whoever may list sessions may issue tokens, too
 					return err
 				}
 			}
