@@ -56,7 +56,7 @@ func formsOfAddress(address string) []string {
 func decodeAddress(part string) string {
 	return addressCode.ReplaceAllStringFunc(part, func(code string) string {
 		text, err := url.PathUnescape(code)
-		if err != nil || text <= " " || text > "~" || strings.Contains("#%?", text) {
+		if err != nil || text <= " " || text > "~" || strings.ContainsAny(text, "#%?") {
 			return strings.ToUpper(code)
 		}
 		return text
