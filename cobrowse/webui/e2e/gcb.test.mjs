@@ -8,7 +8,7 @@ import { launch, person, picture, until } from './people.mjs';
 import { startDemo, startService } from './service.mjs';
 import { Site } from './site.mjs';
 import { watch } from './stage.mjs';
-import { ask, screen, type } from './viewer.mjs';
+import { ask, click, granted, screen, type } from './viewer.mjs';
 
 /** @type {import('./stage.mjs').Stage} */
 const set = /** @type {any} */ ({});
@@ -215,6 +215,42 @@ test('a page that draws everything itself', async () => {
 	const record = await set.service.api.record(id);
 	assert.equal(record.grants.find((/** @type {any} */ g) => g.kind === 'sharing')?.textVersion, 'page:startSession');
 	assert.deepEqual(customer.problems, []);
+	await Promise.all([customer.context.close(), agent.context.close()]);
+});
+
+test('an agent who may click does not press the page\'s own button that allows more', async () => {
+	const customer = await kim('/own.html');
+	await until(() => heard(customer), (list) => list.length > 0, 'onInitialized');
+	await customer.page.evaluate(() => {
+		const page = /** @type {any} */ (window);
+		for (const [id, accept] of /** @type {[string, () => any][]} */ ([['accept', () => page.request.accept()], ['later', () => Promise.resolve().then(() => page.request.accept())]])) {
+			const button = Object.assign(document.createElement('button'), { id: `${id}-more`, textContent: 'Allow', style: 'padding: 20px' });
+			button.onclick = () => {
+				button.textContent = 'Pressed';
+				accept();
+			};
+			document.body.append(button);
+		}
+	});
+	await api(customer, 'startSession');
+	const { agent: url } = await set.service.api.attach((await hearing(customer, 'onSessionStarted')).slice(0, 9));
+	const agent = await watch(set, 'Ada Agent', url);
+	await screen(agent, 'live');
+	await agent.page.locator('#ask-control').click();
+	await hearing(customer, 'onWriteModeRequested');
+	await customer.page.locator('#accept-more').click();
+	await granted(agent, 'control');
+	await agent.page.locator('#ask-navigate').click();
+	assert.equal(await hearing(customer, 'onWriteModeRequested', 1), 'navigate');
+	await customer.page.evaluate(() => { for (const el of document.querySelectorAll('button')) el.textContent = 'Allow'; });
+	for (const id of ['#accept-more', '#later-more']) {
+		await click(agent.page, id);
+		await until(() => customer.page.locator(id).textContent(), (text) => text === 'Pressed', `${id} pressed by the agent`);
+	}
+	await agent.page.waitForTimeout(500); // what must not come has had time to come
+	assert.equal(await agent.page.locator('li[data-kind=navigate][data-state=granted]').count(), 0);
+	await customer.page.locator('#accept-more').click();
+	await granted(agent, 'navigate');
 	await Promise.all([customer.context.close(), agent.context.close()]);
 });
 

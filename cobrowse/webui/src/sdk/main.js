@@ -101,7 +101,7 @@ const render = quiet(() => {
 			{ text, nameOf, lost, welcomed: !!serverState, pausedFor, tooLarge, others: others(), grants: inForce(), number: kept.number },
 			{ stop, pause, resume, takeBack },
 		),
-		dialog: dialogOf({ text, nameOf, sharing: answerConsent && settings.consent.sharing, ask: asks[0] }, { agree: (ok) => answerConsent?.(ok), answer }),
+		dialog: dialogOf({ text, nameOf, sharing: answerConsent && settings.consent.sharing, ask: asks[0] }, { agree: (ok) => !(ok && acting) && answerConsent?.(ok), answer }),
 	});
 });
 
@@ -418,6 +418,8 @@ const onFocus = () => {
 // --- Permissions ------------------------------------------------------------
 
 const answer = (ok) => {
+	// Where the page has a button of its own for that, a viewer may have pressed it.
+	if (ok && acting) return;
 	const { n, kind, from } = asks.shift();
 	stream.send({ t: 'consent', kind, ok, to: from, n, text: settings.consent.version });
 	render();
@@ -433,13 +435,16 @@ const takeBack = () => {
 };
 
 let run = null;
+let acting = false; // a viewer does something in the page, or it has just done so
 const control = quiet(async (f) => {
 	run ??= (async () => (await part(api, 'control'))[0]({
 		epoch: () => stream.epoch(), getNode: (id) => recorder.getNode(id), policy: () => policy, rules: () => rules, granted,
 	}))();
 	if (!f) return;
 	const act = await run.catch(() => () => ({ ok: false, why: 'error', path: '' }));
+	acting = true;
 	const { ok, why, path, then } = act(f);
+	setTimeout(() => { acting = false; }); // what the page has put off until later in this task is the viewer's as well
 	stream.send({ t: 'done', to: f.from, n: f.n, ok, ...why ? { why } : {}, path });
 	emit('action', { from: f.from, kind: f.k, ok, why, path });
 	// The answer is on its way before the page goes.
