@@ -6,9 +6,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -209,9 +210,9 @@ func TestExpireTokens(t *testing.T) {
 
 func TestMocksAreStrangers(t *testing.T) {
 	t.Parallel()
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
+	for i := range 8 {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
 			m := mocks.New(t)
 			c := newCaller(t, m)
 			if got := c.create(); got.status != http.StatusCreated {
@@ -223,10 +224,9 @@ func TestMocksAreStrangers(t *testing.T) {
 			if n := len(m.Calls()); n != 1 {
 				t.Errorf("the mock has %d calls, want its own", n)
 			}
-			m.Turn(time.Hour)
+			m.Turn(time.Duration(i) * time.Hour)
 		})
 	}
-	wg.Wait()
 }
 
 func TestUnmatchedRequestsFailTheTest(t *testing.T) {
@@ -284,21 +284,57 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-func TestStreamsNeedAListener(t *testing.T) {
+func TestWhatNeedsAListener(t *testing.T) {
 	t.Parallel()
-	trial := newTrial()
-	m := mocks.New(trial, mocks.Given(mocks.SessionThere))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, m.BaseURL+"/api/v2/cobrowse/sessions/"+m.SessionID+"/stream", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
+	for _, tt := range []struct{ name, method, path, upgrade string }{
+		{"a stream", http.MethodGet, "/api/v2/cobrowse/sessions/1/stream", "websocket"},
+		{"CometD", http.MethodPost, "/cobrowse/cometd", ""},
+		{"CometD with a message type", http.MethodPost, "/cobrowse/cometd/connect", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			trial := newTrial()
+			m := mocks.New(trial, mocks.WithLegacy())
+			req, err := http.NewRequestWithContext(t.Context(), tt.method, m.BaseURL+tt.path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.upgrade != "" {
+				req.Header.Set("Upgrade", tt.upgrade)
+				req.Header.Set("Connection", "Upgrade")
+			}
+			if resp, err := m.HTTPClient().Do(req); err == nil {
+				_ = resp.Body.Close()
+				t.Errorf("the answer is %d, want an error", resp.StatusCode)
+			}
+			wantOne(t, trial.end(), tt.path, "needs a listener")
+		})
 	}
-	req.Header.Set("Upgrade", "websocket")
-	req.Header.Set("Connection", "Upgrade")
-	if resp, err := m.HTTPClient().Do(req); err == nil {
-		_ = resp.Body.Close()
-		t.Errorf("a stream = %d, want an error", resp.StatusCode)
+}
+
+// Whatever the service routes, the mock knows by the same name.
+func TestEveryRouteIsKnown(t *testing.T) {
+	t.Parallel()
+	m := mocks.New(t, mocks.WithLegacy())
+	c := newCaller(t, m)
+	parameter := regexp.MustCompile(`\{[^}]+\}`)
+	for _, route := range m.Routes() {
+		if strings.Contains(route, "/cometd") || strings.HasSuffix(route, "/stream") {
+			continue
+		}
+		method, path, _ := strings.Cut(route, " ")
+		m.ForgetCalls()
+		got := c.do(t.Context(), method, parameter.ReplaceAllString(path, "a%2Fb"), "")
+		if calls := m.CallsTo(route); len(calls) == 0 {
+			t.Errorf("%s: the call is taken for %q", route, m.Calls()[0].Route)
+		}
+		if got.member("code") == "method.not.allowed" || got.err != nil {
+			t.Errorf("%s = %d %s, %v", route, got.status, got.body, got.err)
+		}
+		if strings.HasPrefix(path, "/oauth/") || method == http.MethodDelete {
+			c = newCaller(t, m) // the token may be gone
+		}
 	}
-	wantOne(t, trial.end(), "is a stream")
 }
 
 // Responders of other services stand beside the mock.

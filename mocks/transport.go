@@ -29,7 +29,7 @@ func (m *Mock) respond(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
 	x := &exchange{mock: m, request: r, body: body}
-	matched, known := m.routes.match(r.Method, r.URL.Path)
+	matched, known := m.routes.match(r.Method, r.URL.EscapedPath())
 	x.call = &Call{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Route: matched.name, Header: plainHeader(r.Header), Body: body}
 	var fault *Fault
 	if m.answersFor(r) && known {
@@ -55,12 +55,12 @@ func (x *exchange) answer(known bool, fault *Fault) (*http.Response, error) {
 		err := fmt.Errorf("mocks: %s goes to %s://%s, and this is a double of %s; see WithHosts", x.call.plain(), r.URL.Scheme, r.URL.Host, strings.Join(m.origins, ", "))
 		m.t.Errorf("%v", err)
 		return nil, err
-	case r.Header.Get("Upgrade") != "":
-		err := fmt.Errorf("mocks: %s is a stream, which needs a listener", x.call.plain())
+	case r.Header.Get("Upgrade") != "" || known && polls(x.call.Route):
+		err := fmt.Errorf("mocks: %s is a stream or a long poll, which needs a listener", x.call.plain())
 		m.t.Errorf("%v", err)
 		return nil, err
 	case !known && !m.lenient:
-		m.t.Errorf("mocks: %s matches no route; %s", x.call.plain(), m.routes.nearest(r.Method, r.URL.Path))
+		m.t.Errorf("mocks: %s matches no route; %s", x.call.plain(), m.routes.nearest(r.Method, r.URL.EscapedPath()))
 	case fault != nil:
 		resp, err := fault.do(x)
 		if _, ok := errors.AsType[networkError](err); err != nil && !ok {
@@ -71,6 +71,13 @@ func (x *exchange) answer(known bool, fault *Fault) (*http.Response, error) {
 		return resp, err
 	}
 	return x.serve()
+}
+
+// polls reports whether a route is one of CometD's: the service answers when there is
+// something to say, on a connection that a transport in memory does not have.
+func polls(route string) bool {
+	method, path, _ := strings.Cut(route, " ")
+	return method != http.MethodOptions && (strings.HasSuffix(path, "/cometd") || strings.Contains(path, "/cometd/"))
 }
 
 // Unwrap returns what the code under test shall see.
