@@ -77,14 +77,17 @@ func TestSettle(t *testing.T) {
 	if got := attribute("CoBrowseSessionId"); got != string(started.Session.ID) {
 		t.Errorf("after Attached CoBrowseSessionId is %q, want %s", got, started.Session.ID)
 	}
+	if got := attribute("IsCoBrowseDenied"); got == "Yes" {
+		t.Errorf("while the session lives IsCoBrowseDenied is Yes")
+	}
 	clock.Advance(20 * time.Minute)
 	if err := app.Settle(t.Context()); err != nil {
 		t.Fatalf("Settle: %v", err)
 	}
 	// The session says so itself, whoever looks; that it was ended shows in what is
 	// written to the conversation then.
-	if got := attribute("CoBrowseDuration"); got != "1200" {
-		t.Errorf("after Settle CoBrowseDuration is %q, want 1200 seconds", got)
+	if got := attribute("IsCoBrowseDenied"); got != "Yes" {
+		t.Errorf("after Settle IsCoBrowseDenied is %q, want Yes, since nobody came", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
