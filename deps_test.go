@@ -87,7 +87,7 @@ var house = map[string][]string{
 	"cobrowse/relay":        {},
 	"cobrowse/webui":        {},
 	"conversations":         {uuid},
-	"conversations/genesys": {"conversations", resty, oauth2, gobreaker},
+	"conversations/genesys": {"conversations", resty, oauth2, gobreaker, websocket},
 	"oauth":                 {jwt, uuid},
 	"docs":                  {},
 	"bridge/knowledge":      {},

@@ -23,7 +23,7 @@ type GenesysCloud struct {
 	ClientSecretFile string        `yaml:"clientSecretFile" doc:"File with the secret, in place of clientSecret; relative to the configuration file."`
 	Organisation     string        `yaml:"organisation" doc:"Id of the organisation here whose conversations and users are read there. Empty: the only one of organisations."`
 	Timeout          time.Duration `yaml:"timeout" doc:"How long one question to it may take, repeats included; 100ms to 1m."`
-	Poll             time.Duration `yaml:"poll" doc:"How often the conversations of live sessions are looked at, so that a session ends when its conversation does; 1s to 10m. Each look is one request per session."`
+	Poll             time.Duration `yaml:"poll" doc:"How often the conversations of live sessions are looked at, so that a session ends when its conversation does; 1s to 10m. Each look is one request per session; ten times fewer where the organisation sends notifications."`
 }
 
 func defaultGenesysCloud() GenesysCloud {

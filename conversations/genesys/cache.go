@@ -132,14 +132,6 @@ func (c *cache[V]) put(key string, value V, err error) {
 	c.known[key] = entry[V]{value: value, err: err, at: c.clock.Now()}
 }
 
-// set remembers what somebody else has learned.
-func (c *cache[V]) set(key string, value V) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.inAir, key) // what is on its way is older
-	c.put(key, value, nil)
-}
-
 // forget makes the next get read again: what is known, or being read, is out of date.
 func (c *cache[V]) forget(key string) {
 	c.mu.Lock()

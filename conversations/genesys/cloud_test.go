@@ -43,9 +43,10 @@ type cloud struct {
 	clock *testenv.Clock
 	log   *testenv.Buffer
 
-	mux    *http.ServeMux // of /api/v2, behind the check of the token
-	calls  atomic.Int32   // of /api/v2
-	tokens atomic.Int32   // token requests
+	mux     *http.ServeMux // of /api/v2, behind the check of the token
+	sockets http.Handler   // of /channels
+	calls   atomic.Int32   // of /api/v2
+	tokens  atomic.Int32   // token requests
 
 	mu       sync.Mutex
 	lifetime time.Duration
@@ -99,6 +100,10 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		c.giveToken(w, r)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/channels/") {
+		c.sockets.ServeHTTP(w, r)
 		return
 	}
 	c.calls.Add(1)

@@ -32,12 +32,14 @@ type Directory struct {
 	slots  chan struct{}
 	own    *http.Transport // nil if it is the caller's
 
+	changed chan struct{} // who is in the watched conversations has changed; room for one
+
 	conversations *cache[conversations.Conversation]
 	users         *cache[conversations.User]
 
 	mu          sync.Mutex
 	pausedUntil time.Time
-	watched     map[conversations.ID]bool // whose end Run looks for
+	watched     map[conversations.ID]*watch // whose end Run looks for
 	onEnd       []func(context.Context, conversations.OrgID, conversations.ID)
 }
 
@@ -53,7 +55,7 @@ func New(cfg Config) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Directory{base: api.String(), slots: make(chan struct{}, cfg.Parallel), watched: map[conversations.ID]bool{}}
+	d := &Directory{base: api.String(), slots: make(chan struct{}, cfg.Parallel), watched: map[conversations.ID]*watch{}, changed: make(chan struct{}, 1)}
 	if cfg.Transport == nil {
 		d.own = newTransport(cfg)
 		cfg.Transport = d.own

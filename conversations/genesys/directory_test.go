@@ -349,7 +349,7 @@ func TestSetAttributes(t *testing.T) {
 		"refused":                {refusing(400, "bad.request", ""), cobridge.CodeConstraintValidation},
 		"away":                   {refusing(503, "service.unavailable", ""), cobridge.CodeUnavailable},
 		"missing scope":          {refusing(403, "app.not.authorized.for.scope", ""), cobridge.CodeUnavailable},
-		"a page with status 400": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "private", 400) }, cobridge.CodeUnavailable},
+		"a page with status 400": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "private", http.StatusBadRequest) }, cobridge.CodeUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -390,7 +390,10 @@ func TestDisconnect(t *testing.T) {
 		state   string // of the conversation afterwards
 		want    cobridge.Code
 	}{
-		"done":            {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202); answer(w, "disconnected") }, "connected", ""},
+		"done": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusAccepted)
+			answer(w, "disconnected")
+		}, "connected", ""},
 		"ended before":    {refusing(409, "conversation.error.ended", ""), "disconnected", ""},
 		"refused":         {refusing(409, "conversation.error.ended", ""), "connected", cobridge.CodeUnavailable},
 		"no conversation": {refusing(404, "conversation.error.conversation.not.found", ""), "", cobridge.CodeConversationNotFound},

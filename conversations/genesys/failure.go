@@ -109,10 +109,11 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		text += " (" + strconv.Itoa(e.Status) + ")"
 	}
-	for _, more := range []string{e.Code, e.Text} {
-		if more != "" {
-			text += ": " + more
-		}
+	if e.Code != "" {
+		text += ": " + e.Code
+	}
+	if e.Text != "" {
+		text += ": " + e.Text
 	}
 	if e.Err != nil {
 		text += ": " + e.Err.Error()

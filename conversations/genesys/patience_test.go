@@ -19,6 +19,9 @@ import (
 	"github.com/cobridge/cobridge/conversations/genesys"
 )
 
+// pass lets the time of the bubble pass.
+func pass(d time.Duration) { <-time.After(d) }
+
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -146,13 +149,13 @@ func TestRateLimit(t *testing.T) {
 				if got := after(err); got != tt.rest {
 					t.Errorf("Retry-After is %s, want %s", got, tt.rest)
 				}
-				time.Sleep(tt.rest - time.Second)
+				pass(tt.rest - time.Second)
 				_, err = d.Conversation(t.Context(), org, talk)
 				wantFailure(t, err, genesys.ReasonBusy)
 				if got := after(err); got != time.Second || tries.Load() != 1 {
 					t.Errorf("Retry-After is %s after %d calls, want 1s after 1", got, tries.Load())
 				}
-				time.Sleep(time.Second)
+				pass(time.Second)
 				if _, err = d.Conversation(t.Context(), org, talk); err != nil {
 					t.Errorf("Conversation afterwards: %v", err)
 				}
@@ -186,7 +189,7 @@ func TestBreaker(t *testing.T) {
 		_, err := d.Conversation(t.Context(), org, talk)
 		wantFailure(t, err, genesys.ReasonResting)
 		up.Store(true)
-		time.Sleep(10*time.Second + time.Millisecond)
+		pass(10*time.Second + time.Millisecond)
 		if _, err := d.Conversation(t.Context(), org, talk); err != nil {
 			t.Errorf("Conversation afterwards: %v", err)
 		}
@@ -200,7 +203,7 @@ func TestParallelCalls(t *testing.T) {
 		var now, most atomic.Int32
 		d := bubble(t, genesys.Config{Parallel: 4}, func(r *http.Request) (*http.Response, error) {
 			most.Store(max(most.Load(), now.Add(1)))
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 			now.Add(-1)
 			return response(200, user(conversations.UserID(strings.TrimPrefix(r.URL.Path, "/api/v2/users/")))), nil
 		})
@@ -295,18 +298,18 @@ func TestRunTellsOfEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &talks{state: map[conversations.ID]string{talk: "connected", talk2: "connected"}}
 				d, told := watching(t, s, genesys.Config{})
-				time.Sleep(5 * time.Minute)
+				pass(5 * time.Minute)
 				if ends := told(); len(ends) != 0 {
 					t.Fatalf("told of %v while they go on", ends)
 				}
 				// Others who ask for the same between two looks cost nothing.
 				before := s.count()
-				time.Sleep(29 * time.Second)
+				pass(29 * time.Second)
 				if _, err := d.Conversation(t.Context(), org, talk); err != nil || s.count() != before {
 					t.Errorf("Conversation: %v and %d calls", err, s.count()-before)
 				}
 				s.set(talk2, state)
-				time.Sleep(31 * time.Second)
+				pass(31 * time.Second)
 				ends := told()
 				if len(ends) == 0 || ends[0] != talk2 {
 					t.Errorf("told of %v, want %s", ends, talk2)
@@ -359,7 +362,7 @@ func TestRunEndsNothingWhileAway(t *testing.T) {
 				d, told := watching(t, s, genesys.Config{})
 				s.goAway(away)
 				before := s.count()
-				time.Sleep(10 * time.Minute)
+				pass(10 * time.Minute)
 				if ends := told(); len(ends) != 0 {
 					t.Errorf("told of %v while it was away", ends)
 				}
@@ -372,7 +375,7 @@ func TestRunEndsNothingWhileAway(t *testing.T) {
 				}
 				s.goAway(nil)
 				s.set(talk, "disconnected")
-				time.Sleep(6 * time.Minute) // a rate limit is obeyed for five
+				pass(6 * time.Minute) // a rate limit is obeyed for five
 				if ends := told(); len(ends) == 0 || ends[0] != talk {
 					t.Errorf("told of %v afterwards, want %s", ends, talk)
 				}

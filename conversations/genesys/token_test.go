@@ -173,7 +173,9 @@ func TestTokenFailures(t *testing.T) {
 		"other grant":     {oauth(400, `{"error":"unauthorized_client"}`), genesys.ReasonBadCredentials},
 		"scope":           {oauth(400, `{"error":"invalid_scope"}`), genesys.ReasonMissingScope},
 		"invalid request": {oauth(400, `{"error":"invalid_request"}`), genesys.ReasonStatus},
-		"a page, 404":     {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "<html>private</html>", 404) }, genesys.ReasonNotJSON},
+		"a page, 404": {func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "<html>private</html>", http.StatusNotFound)
+		}, genesys.ReasonNotJSON},
 		"a page, 200": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			_, _ = w.Write([]byte("<html>private</html>"))

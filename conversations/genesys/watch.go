@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,9 +12,25 @@ import (
 	"github.com/cobridge/cobridge/conversations"
 )
 
-// lookAtOnce is how many conversations a poll looks at together, fewer than may be
-// called at the same time: who waits for an answer comes first.
-const lookAtOnce = 4
+const (
+	// lookAtOnce is how many conversations a poll looks at together, fewer than may be
+	// called at the same time: who waits for an answer comes first.
+	lookAtOnce = 4
+	// seldom is how many polls pass over a conversation whose end is told of: a look
+	// nevertheless, in case something was lost.
+	seldom = 10
+)
+
+// watch is a conversation whose end is looked for.
+type watch struct {
+	looked  time.Time              // when it was asked for last; zero = never with success
+	users   []conversations.UserID // who are in it, and so are told of what happens to it
+	covered bool                   // the notification channel tells of it since before it was looked at
+	doubts  int                    // how often its end was told of
+
+	asked int // number of the latest question about it
+	known int // of that whose answer is in users; an older answer may come later
+}
 
 // maxAge is how old an answer about the conversation may be: if its end is looked for
 // anyway, until the next look is overdue, so that others who look for the same do not
@@ -21,17 +38,25 @@ const lookAtOnce = 4
 func (d *Directory) maxAge(id conversations.ID) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.watched[id] {
+	switch w := d.watched[id]; {
+	case w == nil:
+		return 0
+	case w.covered:
+		return (seldom + 2) * d.cfg.Poll
+	default:
 		return 2 * d.cfg.Poll
 	}
-	return 0
 }
 
-// Run looks for ends of the conversations that Config.Live names, at once and then at
-// each poll, and tells those who registered with [Directory.OnEnd], until ctx ends.
-// What cannot be asked about has not ended. Failures are logged when they begin and
-// when they are over; Run returns nil.
+// Run looks for ends of the conversations that Config.Live names, and tells those who
+// registered with [Directory.OnEnd], until ctx ends: by the notifications of the
+// service where it has them, and by a poll, which is seldom for conversations that are
+// told of. What cannot be asked about has not ended. Failures are logged when they
+// begin and when they are over; Run returns nil.
 func (d *Directory) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { d.listen(ctx) })
+	defer wg.Wait()
 	ticker := time.NewTicker(d.cfg.Poll)
 	defer ticker.Stop()
 	failing := false
@@ -54,23 +79,30 @@ func (d *Directory) Run(ctx context.Context) error {
 	}
 }
 
-// Poll looks once at each conversation that Config.Live names. It fails with the
-// first failure, and stops where the others would fail as well.
+// Poll looks once at each conversation that Config.Live names, except those that the
+// notifications tell of. It fails with the first failure, and stops where the others
+// would fail as well.
 func (d *Directory) Poll(ctx context.Context) error {
 	live, err := d.cfg.Live(ctx)
 	if err != nil {
 		return fmt.Errorf("list live conversations: %w", err)
 	}
-	d.watch(live)
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	err = d.lookAtAll(ctx, d.watch(live))
+	d.topicsChanged()
+	return err
+}
+
+// lookAtAll looks at some conversations at a time.
+func (d *Directory) lookAtAll(ctx context.Context, ids []conversations.ID) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var (
 		wg    sync.WaitGroup
 		mu    sync.Mutex
 		first error
 	)
 	turns := make(chan struct{}, lookAtOnce)
-	for _, id := range live {
+	for _, id := range ids {
 		turns <- struct{}{}
 		if ctx.Err() != nil {
 			break
@@ -89,7 +121,7 @@ func (d *Directory) Poll(ctx context.Context) error {
 			switch ReasonOf(err) {
 			case ReasonOtherID, ReasonBadAnswer, ReasonStatus, ReasonTooLarge, ReasonMissingPermission: // of this one
 			default:
-				stop(err)
+				stop()
 			}
 		})
 	}
@@ -97,23 +129,39 @@ func (d *Directory) Poll(ctx context.Context) error {
 	return first
 }
 
-// watch notes whose end is looked for.
-func (d *Directory) watch(live []conversations.ID) {
+// watch notes whose end is looked for, and returns those that are due for a look.
+func (d *Directory) watch(live []conversations.ID) []conversations.ID {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	clear(d.watched)
+	now := d.cfg.Clock.Now()
+	watched := make(map[conversations.ID]*watch, len(live))
+	due := make([]conversations.ID, 0, len(live))
 	for _, id := range live {
-		if d.mine(d.cfg.Organisation, string(id)) {
-			d.watched[id] = true
+		if watched[id] != nil || !d.mine(d.cfg.Organisation, string(id)) {
+			continue // the latter is of another directory, before the configuration was changed
+		}
+		w := d.watched[id]
+		if w == nil {
+			w = &watch{}
+		}
+		watched[id] = w
+		if !w.covered || now.Sub(w.looked) >= seldom*d.cfg.Poll {
+			due = append(due, id)
 		}
 	}
+	d.watched = watched
+	return due
 }
 
 // look asks for one conversation and tells of its end.
 func (d *Directory) look(ctx context.Context, id conversations.ID) error {
-	if !d.mine(d.cfg.Organisation, string(id)) {
-		return nil // of another directory, before the configuration was changed
+	d.mu.Lock()
+	asked := 0
+	if w := d.watched[id]; w != nil {
+		w.asked++
+		asked = w.asked
 	}
+	d.mu.Unlock()
 	c, err := d.conversations.fresh(ctx, string(id), d.readConversation(id))
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -121,6 +169,24 @@ func (d *Directory) look(ctx context.Context, id conversations.ID) error {
 	case cobridge.CodeOf(err) == cobridge.CodeConversationNotFound, err == nil && !c.Active():
 		d.ended(ctx, id)
 		return nil
+	case err != nil:
+		return err
 	}
-	return err
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w := d.watched[id]; w != nil && asked >= w.known {
+		w.looked, w.users, w.known = d.cfg.Clock.Now(), usersOf(c), asked
+	}
+	return nil
+}
+
+// usersOf returns who of the organisation takes part in a conversation at present.
+func usersOf(c conversations.Conversation) []conversations.UserID {
+	var users []conversations.UserID
+	for _, p := range c.Participants {
+		if uuidPattern.MatchString(string(p.UserID)) && p.Connected() && !slices.Contains(users, p.UserID) {
+			users = append(users, p.UserID)
+		}
+	}
+	return users
 }
