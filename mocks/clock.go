@@ -17,6 +17,20 @@ type alarm struct {
 	due   time.Time
 	timer *time.Timer
 	rings chan struct{} // closed when it goes off
+
+	set  time.Time // in truth
+	wait time.Duration
+}
+
+// over reports whether the time has come. It may be so a moment before the alarm is
+// heard: a caller who has waited exactly as long as he was told is not too early.
+func (a *alarm) over() bool {
+	select {
+	case <-a.rings:
+		return true
+	default:
+		return time.Since(a.set) >= a.wait //nolint:forbidigo // the caller's timer runs in truth
+	}
 }
 
 func newClock(now time.Time) *clock {
@@ -48,7 +62,8 @@ func (c *clock) turn(d time.Duration) {
 func (c *clock) after(d time.Duration) *alarm {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := &alarm{due: c.now.Add(d), rings: make(chan struct{})}
+	a := &alarm{due: c.now.Add(d), rings: make(chan struct{}), wait: d}
+	a.set = time.Now() //nolint:forbidigo // see over
 	c.alarms[a] = struct{}{}
 	a.timer = time.AfterFunc(d, func() {
 		c.mu.Lock()

@@ -241,15 +241,13 @@ func (f *faults) next(key string, after func(time.Duration) *alarm) *Fault {
 	}
 	p := queue[0]
 	if p.closed != nil {
-		select {
-		case <-p.closed.rings:
-			p.closed = nil
-			if p.left == 0 {
-				f.queues[key] = queue[1:]
-				return f.next(key, after)
-			}
-		default:
+		if !p.closed.over() {
 			return &p.Fault
+		}
+		p.closed = nil
+		if p.left == 0 {
+			f.queues[key] = queue[1:]
+			return f.next(key, after)
 		}
 	}
 	if p.after > 0 {
