@@ -282,6 +282,30 @@ test('a page with media of its own, and words of its own', async () => {
 	await Promise.all([customer.context.close(), agent.context.close()]);
 });
 
+test('by keyboard alone: one sees which button has the focus', async () => {
+	const customer = await kim('/old.html');
+	await customer.widget.press('start');
+	/** The ring around a button, if it is one that can be seen on the button and around it. @param {string} key */
+	const ring = async (key) => {
+		const look = await customer.widget.look(key);
+		const seen = look['outline-style'] === 'solid' && parseFloat(look['outline-width']) >= 2 && parseFloat(look['outline-offset']) > 0;
+		return seen && look['outline-color'] !== look['background-color'];
+	};
+	for (const yes of ['question.yes', 'agree']) {
+		const { y } = await customer.widget.find(yes); // it can be pressed now
+		assert.ok(y > 0);
+		await customer.page.keyboard.press('Tab');
+		assert.equal(await ring(yes), false, `${yes} before it has the focus`);
+		await customer.page.keyboard.press('Tab');
+		assert.equal(await ring(yes), true, `${yes} with the focus`);
+		await customer.page.keyboard.press('Enter');
+	}
+	await digits(customer);
+	await customer.widget.press('stop');
+	assert.equal(await hearing(customer, 'onSessionEnded'), 'self');
+	await customer.context.close();
+});
+
 test('a session that ends while the page is away, and one in another tab', async () => {
 	const customer = await kim('/own.html');
 	await hearing(customer, 'onInitialized');

@@ -78,6 +78,19 @@ export class Widget {
 		}
 	}
 
+	/**
+	 * What a button looks like: computed values by property.
+	 * @param {string} key
+	 * @returns {Promise<Record<string, string>>}
+	 */
+	async look(key) {
+		const node = (await this.#nodes()).find((n) => n.nodeName === 'BUTTON' && attribute(n, 'data-key') === key);
+		const session = /** @type {import('playwright-core').CDPSession} */ (this.#session);
+		await session.send('CSS.enable');
+		const { computedStyle } = await session.send('CSS.getComputedStyleForNode', { nodeId: node.nodeId });
+		return Object.fromEntries(computedStyle.map(({ name, value }) => [name, value]));
+	}
+
 	/** @returns {Promise<Found[]>} */
 	async #pressable() {
 		/** @type {Found[]} */

@@ -25,6 +25,8 @@ p,ul,.row{margin-top:8px}
 ul{padding-inline-start:1.2em}
 .number{font:700 2rem monospace;white-space:nowrap;user-select:all}
 button{font:inherit;font-weight:600;min-height:38px;padding:4px 14px;border-radius:10px;border:1px solid #7f8b9c;background:Canvas;color:CanvasText;cursor:pointer}
+button:focus-visible{outline:3px solid #3b7ddd;outline-offset:2px}
+button:disabled{opacity:.5}
 .yes,.start{background:CanvasText;color:Canvas}
 .stop{border:2px solid #d92d20}
 .icon{width:38px;padding:0}
