@@ -177,6 +177,26 @@ func TestDirectoryOfAnotherInstallation(t *testing.T) {
 	}
 }
 
+// A service whose directory cannot be reached starts, and says so to those who need it.
+func TestStartWithoutDirectory(t *testing.T) {
+	t.Parallel()
+	dead := httptest.NewServer(http.NotFoundHandler())
+	dead.Close()
+	h := serve(t, filepath.Join(t.TempDir(), "store.db"), io.Discard, inCloud(dead.URL))
+	_, token := h.token(config.DemoClientSecret)
+	for _, path := range []string{"/api/v2/conversations", "/api/v2/conversations/" + config.DemoConversationID, "/api/v2/users", "/api/v2/users/" + config.DemoAgentID} {
+		if status, data := h.call(http.MethodGet, path, token, ""); status != http.StatusServiceUnavailable || !strings.Contains(string(data), `"code":"service.unavailable"`) {
+			t.Errorf("%s: %d %s, want 503", path, status, data)
+		}
+	}
+	if status, data := h.call(http.MethodPost, sessionsPath, token, createBody); status != http.StatusServiceUnavailable || !strings.Contains(string(data), "genesysCloud.region") {
+		t.Errorf("create: %d %s, want 503 with what to do", status, data)
+	}
+	if status, data := h.call(http.MethodGet, "/readyz", "", ""); status != http.StatusOK {
+		t.Errorf("readyz: %d %s", status, data)
+	}
+}
+
 // A conversation that is ended from here ends there.
 func TestDisconnectInAnotherInstallation(t *testing.T) {
 	t.Parallel()

@@ -155,3 +155,26 @@ func TestClientSecretFile(t *testing.T) {
 		}
 	}
 }
+
+// The example of docs/genesys-cloud.md is a configuration.
+func TestDirectoryExample(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/genesys-cloud.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, found := strings.Cut(example, "```")
+	if !found {
+		t.Fatal("the page has no example")
+	}
+	path := file(t, example)
+	for _, name := range []string{"genesys-cloud.secret", "desktop.secret"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := config.Load(config.Sources{File: path}); err != nil {
+		t.Errorf("Load of the example = %v", err)
+	}
+}

@@ -59,7 +59,7 @@ var errGiveUp = errors.New("the service asks for a longer wait than allowed")
 // have the same effect when they are made twice.
 func repeatable(r *resty.Response, err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok { // there is no token
-		return e.Reason.passing() && e.after == 0
+		return e.Reason.passing() && e.after == 0 && !e.rests
 	}
 	if err != nil {
 		return !errors.Is(err, context.Canceled) && !errors.Is(err, resty.ErrResponseBodyTooLarge) &&
@@ -98,6 +98,7 @@ func (d *Directory) call(ctx context.Context, method, path string, query url.Val
 	if e == nil {
 		return resp.Body(), nil
 	}
+	d.remember(e)
 	if e.Reason == ReasonBusy {
 		if e.after == 0 {
 			e.after = retrySoon
@@ -106,6 +107,18 @@ func (d *Directory) call(ctx context.Context, method, path string, query url.Val
 		d.pause(e.after)
 	}
 	return nil, e
+}
+
+// remember lets failures without a call have the reason of the last call that failed.
+func (d *Directory) remember(e *Error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case e.rests && d.lastFailure != "":
+		e.Reason = d.lastFailure
+	case !e.rests && e.Reason.passing() && e.Reason != ReasonBusy:
+		d.lastFailure = e.Reason
+	}
 }
 
 // endOf is the failure of a call whose caller has gone, or has no time any more.

@@ -39,6 +39,7 @@ type Directory struct {
 
 	mu          sync.Mutex
 	pausedUntil time.Time
+	lastFailure Reason
 	watched     map[conversations.ID]*watch // whose end Run looks for
 	onEnd       []func(context.Context, conversations.OrgID, conversations.ID)
 }

@@ -535,3 +535,53 @@ func TestListsThatAreNone(t *testing.T) {
 		})
 	}
 }
+
+// What is repeated is whole: after a failure of the service, and after a token that it
+// does not take any more.
+func TestRepeatsHaveTheirBody(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	var bodies []string
+	c.mux.HandleFunc("PATCH /api/v2/conversations/{id}/participants/{participant}/attributes", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies = append(bodies, string(body))
+		if len(bodies)%2 == 1 {
+			refuse(w, http.StatusServiceUnavailable, "service.unavailable", "")
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+	})
+	d := c.directory()
+	for range 2 {
+		if err := d.SetAttributes(t.Context(), org, talk, customer, map[string]string{"a": "1"}); err != nil {
+			t.Errorf("SetAttributes: %v", err)
+		}
+		c.revoke()
+	}
+	if want := slices.Repeat([]string{`{"attributes":{"a":"1"}}`}, 4); !slices.Equal(bodies, want) || c.tokens.Load() != 2 {
+		t.Errorf("bodies are %q with %d tokens, want %q with 2", bodies, c.tokens.Load(), want)
+	}
+}
+
+// Whatever comes is a conversation with the id that was asked for, or a failure with a
+// reason.
+func FuzzConversation(f *testing.F) {
+	f.Add(200, official)
+	f.Add(200, conversation(talk, "connected"))
+	f.Add(404, `{"code":"conversation.error.conversation.not.found","status":404,"contextId":"x"}`)
+	f.Add(403, `{"code":"missing.permissions","message":"[conversation:communication:view]","status":403}`)
+	f.Add(200, `{"id":"`+string(talk)+`","endTime":"0001-01-01T00:00:00Z","participants":[{"calls":[{"state":"none"}],"attributes":{"a":[]}}]}`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 200 || status > 599 || status == http.StatusUnauthorized {
+			t.Skip()
+		}
+		d := bubble(t, genesys.Config{Retries: -1}, func(*http.Request) (*http.Response, error) { return response(status, body), nil })
+		got, err := d.Conversation(t.Context(), org, talk)
+		switch code := cobridge.CodeOf(err); {
+		case err == nil && (got.ID != talk || got.OrgID != org || len(got.Participants) == 0):
+			t.Errorf("a conversation without id, organisation or participants: %+v", got)
+		case code == cobridge.CodeUnavailable && genesys.ReasonOf(err) == "", err != nil && code != cobridge.CodeUnavailable && code != cobridge.CodeConversationNotFound:
+			t.Errorf("failure = %v", err)
+		}
+	})
+}

@@ -26,7 +26,6 @@ type Reason string
 const (
 	ReasonUnreachable       Reason = "unreachable"       // no connection, or it broke off
 	ReasonTimeout           Reason = "timeout"           // no whole answer in time
-	ReasonResting           Reason = "resting"           // it failed so often that it is left alone for a while
 	ReasonBusy              Reason = "busy"              // 429
 	ReasonServerError       Reason = "serverError"       // 5xx
 	ReasonBadCredentials    Reason = "badCredentials"    // the OAuth client's id or secret is refused
@@ -44,7 +43,7 @@ const (
 // Reasons returns every reason.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonUnreachable, ReasonTimeout, ReasonResting, ReasonBusy, ReasonServerError, ReasonBadCredentials, ReasonTokenRefused,
+		ReasonUnreachable, ReasonTimeout, ReasonBusy, ReasonServerError, ReasonBadCredentials, ReasonTokenRefused,
 		ReasonMissingScope, ReasonMissingPermission, ReasonRedirect, ReasonStatus, ReasonTooLarge, ReasonNotJSON, ReasonBadAnswer, ReasonOtherID,
 	}
 }
@@ -56,8 +55,6 @@ func (r Reason) Advice() string {
 		return "The Genesys Cloud service cannot be reached; check genesysCloud.region or baseUrl, name resolution, proxy and firewall."
 	case ReasonTimeout:
 		return "The Genesys Cloud service does not answer in time; look at its status page and at the line, or raise genesysCloud.timeout."
-	case ReasonResting:
-		return "The Genesys Cloud service has failed several times in a row and is left alone for a moment; the log has the first cause."
 	case ReasonBusy:
 		return "The Genesys Cloud service limits the rate of this OAuth client; wait, and look for other programs that use the same client."
 	case ReasonServerError:
@@ -100,6 +97,7 @@ type Error struct {
 	Err    error  // of the connection; may be nil
 
 	after time.Duration // what the service asks to wait; 0 = nothing said
+	rests bool          // no call was made: it has failed so often that it is left alone for a while
 }
 
 // Error says what is known, for logs: no credentials, no path and nothing else of
@@ -135,7 +133,7 @@ const (
 // unavailable makes a failure of e that callers may see.
 func (e *Error) unavailable() error {
 	usual := retryLater
-	if e.Reason.passing() || e.Reason == ReasonResting {
+	if e.Reason.passing() {
 		usual = retrySoon
 	}
 	return &cobridge.Error{
@@ -214,7 +212,8 @@ func (e *Error) is(status int) bool { return e.Reason == ReasonStatus && e.Statu
 // brokenOff is the failure of a call without a whole answer.
 func brokenOff(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e // of the token
+		own := *e // of the token, which all who waited for it got
+		return &own
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // the rest of it is the address
@@ -222,7 +221,7 @@ func brokenOff(err error) *Error {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
-		return &Error{Reason: ReasonResting}
+		return &Error{Reason: ReasonUnreachable, Text: "left alone for a while", rests: true}
 	case errors.Is(err, resty.ErrResponseBodyTooLarge):
 		return &Error{Reason: ReasonTooLarge}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

@@ -256,8 +256,8 @@ func (d *Directory) follow(ctx context.Context, conn *websocket.Conn) error {
 		_ = conn.SetReadDeadline(time.Now().Add(silence)) //nolint:forbidigo // sockets go by the machine's clock
 		_, frame, err := conn.ReadMessage()
 		switch {
-		case ctx.Err() != nil: // its time is over
-			return nil
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // its time is over
 		case err != nil:
 			return &Error{Reason: ReasonUnreachable, Text: "notification channel", Err: ofConnection(err)}
 		}

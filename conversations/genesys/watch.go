@@ -150,6 +150,8 @@ func (d *Directory) watch(live []conversations.ID) []conversations.ID {
 		}
 	}
 	d.watched = watched
+	// If a rate limit ends the round, the next one begins with those that were left over.
+	slices.SortStableFunc(due, func(a, b conversations.ID) int { return watched[a].looked.Compare(watched[b].looked) })
 	return due
 }
 
