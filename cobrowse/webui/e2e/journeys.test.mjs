@@ -81,6 +81,7 @@ test('a page that is never shown, whose address goes before it does', async () =
 	await same(customer.page, agent.page);
 	await customer.page.evaluate(() => {
 		history.pushState({}, '', '/%70ayment/card');
+		document.title = 'vadomeri 1147';
 		document.body.insertAdjacentHTML('beforeend', '<p id="private" title="vadomeri 1147">vadomeri 1147</p>');
 	});
 	await reaches(customer, 'paused');

@@ -3,7 +3,7 @@
 // say anything else than what happens, and it never repeats content. A bundle of
 // its own, loaded on demand.
 
-import { EDITED, parent } from './policy.js';
+import { EDITED, MASKED, parent } from './policy.js';
 import { cleanCss, makeScrubber } from './scrubber.js';
 
 /**
@@ -70,6 +70,7 @@ export function reason(policy, el, kind = 'value') {
 	};
 	const forced = found('block') || found('never') || found('mask') || byPage();
 	if (forced) return forced;
+	if (policy.flags(el) & MASKED) return 'mask: as under the address before, until it is gone';
 	if (policy.isBlocked(el)) return 'pause: the address of the frame';
 	const why = kind === 'value' && policy.never(el);
 	if (why) return 'never: ' + why;

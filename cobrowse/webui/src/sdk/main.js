@@ -395,7 +395,7 @@ const look = () => {
 	const title = document.querySelector('title');
 	const page = why ? { t: 'page', url: '', title: '' } : {
 		t: 'page', url: location.origin + location.pathname,
-		title: title && !policy.isTextHidden(title) ? document.title.slice(0, 200) : '',
+		title: title && ![title, ...title.childNodes].some(policy.isTextHidden) ? document.title.slice(0, 200) : '',
 	};
 	const told = JSON.stringify(page);
 	if (told !== toldPage && stream.send(page)) {

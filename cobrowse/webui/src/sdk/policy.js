@@ -284,7 +284,11 @@ export function makePolicy(rules, page = {}) {
 		isTextHidden: (el) => hidesText(field.test(el.localName) ? { localName: '' } : el, flags(el)),
 		isReadonly: (el) => Boolean(flags(el) & READONLY),
 		paused,
-		close(on) { closed = on; },
+		close(on) {
+			closed = on;
+			// Nobody tells that a title has changed.
+			if (on) document.querySelector?.('title')?.childNodes.forEach(flags);
+		},
 		maskValue: (text) => (text ? MASK : ''),
 	};
 }

@@ -189,7 +189,18 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 			miss();
 			full();
 		}
+		if (shut) shield(() => {});
 		return shut;
+	};
+
+	/** What is looked at meanwhile stays hidden, if nothing is shared of the page. */
+	const shield = (look) => {
+		try {
+			policy.close(shut);
+			look();
+		} finally {
+			policy.close(false);
+		}
 	};
 
 	const push = (event) => {
@@ -211,14 +222,7 @@ export function makeRecorder({ policy, send, onError = () => {}, limits = {}, rr
 		// What nobody gets to see is looked at all the same: what an address has hidden
 		// stays so when it goes.
 		const hidden = closed();
-		if (hidden ? event.type === 2 || event.data.source === 0 : event.type === 3 && event.data.source === 0 && (behind || why.size)) {
-			try {
-				policy.close(hidden);
-				scrub(event);
-			} finally {
-				policy.close(false);
-			}
-		}
+		if (hidden ? event.type === 2 || event.data.source === 0 : event.type === 3 && event.data.source === 0 && (behind || why.size)) shield(() => scrub(event));
 		if (why.size) return lose();
 		if (hidden) return miss();
 		if (event.type === 4) meta = scrub(event);

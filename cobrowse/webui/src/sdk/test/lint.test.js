@@ -31,4 +31,9 @@ test('the reason names a page rule and the pages on which it holds', (t) => {
 	const p = makePolicy({ showSelectors: ['.s'], pageRules: [{ urlPattern: '.*/basket', maskSelectors: ['.s'] }, { urlPattern: '.*/pay', maskSelectors: ['.t'] }] });
 	assert.equal(reason(p, el('input', { class: 's t' })), 'mask: .t (pages .*/pay)');
 	assert.equal(reason(p, el('input', { class: 's' })), 'show: .s');
+	const stays = el('p', { class: 't' });
+	p.flags(stays);
+	window.location.href = 'https://shop.example/';
+	assert.equal(reason(p, stays, 'text'), 'mask: as under the address before, until it is gone');
+	assert.equal(reason(p, el('p', { class: 't' }), 'text'), 'default: text visible');
 });
