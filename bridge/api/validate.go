@@ -151,11 +151,12 @@ func dropOtherCase(value any, t reflect.Type) bool {
 			}
 		}
 	case map[string]any:
+		if t.Kind() != reflect.Struct {
+			break
+		}
+		fields := reflect.VisibleFields(t) // those of embedded structs too
 		for name, member := range at {
-			if t.Kind() != reflect.Struct {
-				break
-			}
-			for _, field := range reflect.VisibleFields(t) { // those of embedded structs too
+			for _, field := range fields {
 				known, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 				switch {
 				case name == known:
