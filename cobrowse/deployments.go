@@ -33,17 +33,9 @@ type DeploymentStart struct {
 // yet; an agent attaches it with the nine digits. It fails with CodeNotFound,
 // CodeConstraintValidation, or CodeNotAuthorized for a foreign origin.
 func (s *Service) StartFromDeployment(ctx context.Context, r DeploymentStart) (Session, JoinToken, error) {
-	d, err := s.deployments.Deployment(ctx, r.DeploymentID)
-	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
-		return Session{}, JoinToken{}, deploymentNotFound(r.DeploymentID)
-	} else if err != nil {
-		return Session{}, JoinToken{}, fmt.Errorf("look up deployment: %w", err)
-	}
-	if !d.Allows(r.Origin) {
-		return Session{}, JoinToken{}, &cobridge.Error{
-			Code: cobridge.CodeNotAuthorized, Message: "Pages of this origin may not use this deployment.",
-			EntityID: string(d.ID), EntityName: EntityDeployment,
-		}
+	d, err := s.siteOf(ctx, r.DeploymentID, r.Origin)
+	if err != nil {
+		return Session{}, JoinToken{}, err
 	}
 	session, err := s.openOn(ctx, d, r.CustomerName, false)
 	if err != nil {
@@ -54,6 +46,24 @@ func (s *Service) StartFromDeployment(ctx context.Context, r DeploymentStart) (S
 		return Session{}, JoinToken{}, fmt.Errorf("sign join token: %w", err)
 	}
 	return session, token, nil
+}
+
+// siteOf returns a deployment for a page of the given origin. It fails with
+// CodeNotFound, or CodeNotAuthorized if the origin is not one of it.
+func (s *Service) siteOf(ctx context.Context, id DeploymentID, origin string) (Deployment, error) {
+	d, err := s.deployments.Deployment(ctx, id)
+	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
+		return Deployment{}, deploymentNotFound(id)
+	} else if err != nil {
+		return Deployment{}, fmt.Errorf("look up deployment: %w", err)
+	}
+	if !d.Allows(origin) {
+		return Deployment{}, &cobridge.Error{
+			Code: cobridge.CodeNotAuthorized, Message: "Pages of this origin may not use this deployment.",
+			EntityID: string(d.ID), EntityName: EntityDeployment,
+		}
+	}
+	return d, nil
 }
 
 func deploymentNotFound(id DeploymentID) error {

@@ -57,6 +57,16 @@ func (s *Service) openOn(ctx context.Context, d Deployment, name string, legacy 
 // ByToken returns the live session that has these nine digits. It fails with
 // CodeNotFound, or with CodeSessionEnded while the digits of an ended one rest.
 func (s *Service) ByToken(ctx context.Context, org conversations.OrgID, token SessionToken) (Session, error) {
+	session, err := s.byDigits(ctx, org, token)
+	if err == nil && !session.Live() {
+		return Session{}, sessionEnded(session.ID)
+	}
+	return session, err
+}
+
+// byDigits returns the session that has these nine digits, or whose they were when
+// it ended, as long as they rest. It fails with CodeNotFound.
+func (s *Service) byDigits(ctx context.Context, org conversations.OrgID, token SessionToken) (Session, error) {
 	id, err := s.store.Holder(ctx, tokenClaim(token))
 	if cobridge.CodeOf(err) == cobridge.CodeNotFound {
 		id, err = s.store.Retired(ctx, tokenClaim(token), s.clock.Now())
@@ -67,15 +77,10 @@ func (s *Service) ByToken(ctx context.Context, org conversations.OrgID, token Se
 		return Session{}, fmt.Errorf("look up session token: %w", err)
 	}
 	session, err := s.read(ctx, id)
-	switch {
-	case cobridge.CodeOf(err) == cobridge.CodeNotFound, err == nil && session.OrgID != org:
+	if cobridge.CodeOf(err) == cobridge.CodeNotFound || err == nil && session.OrgID != org {
 		return Session{}, digitsUnknown()
-	case err != nil:
-		return Session{}, err
-	case !session.Live():
-		return Session{}, sessionEnded(id)
 	}
-	return session, nil
+	return session, err
 }
 
 func digitsUnknown() error {

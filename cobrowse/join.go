@@ -54,6 +54,8 @@ func (c joinClaims) participantOf(session Session) (int, error) {
 		return 0, sessionEnded(session.ID)
 	case i < 0 || session.Participants[i].Role != c.Role || session.Participants[i].Invitation != c.Invitation:
 		return 0, joinTokenInvalid()
+	case c.First && session.Participants[i].Connection.Number > 0:
+		return 0, tokenUsed()
 	}
 	return i, nil
 }

@@ -48,6 +48,8 @@ type joinClaims struct {
 	Role      Role                `json:"role"`
 	// Invitation is left out for the first one.
 	Invitation uint64 `json:"inv,omitempty"`
+	// First makes a token good only as long as nobody has come as its participant.
+	First bool `json:"first,omitempty"`
 	jwt.RegisteredClaims
 }
 
@@ -68,10 +70,20 @@ func NewJoinTokens(key []byte, issuer string, lifetime time.Duration, clock cobr
 
 // issue signs a token for one participant.
 func (j *JoinTokens) issue(s Session, p Participant) (JoinToken, error) {
+	return j.sign(s, p, false)
+}
+
+// issueFirst signs a token that is worth nothing once somebody has come as p:
+// whoever got it beforehand cannot take that place away.
+func (j *JoinTokens) issueFirst(s Session, p Participant) (JoinToken, error) {
+	return j.sign(s, p, true)
+}
+
+func (j *JoinTokens) sign(s Session, p Participant, first bool) (JoinToken, error) {
 	now := j.clock.Now()
 	expires := now.Add(j.lifetime).Truncate(time.Second) // a JWT counts whole seconds
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, joinClaims{
-		OrgID: s.OrgID, SessionID: s.ID, Role: p.Role, Invitation: p.Invitation,
+		OrgID: s.OrgID, SessionID: s.ID, Role: p.Role, Invitation: p.Invitation, First: first,
 		RegisteredClaims: jwt.RegisteredClaims{
 			ID: uuid.NewString(), Issuer: j.issuer, Audience: jwt.ClaimStrings{joinTokenAudience}, Subject: string(p.ID),
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),

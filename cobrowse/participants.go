@@ -177,21 +177,71 @@ func (s *Service) RemoveParticipant(ctx context.Context, org conversations.OrgID
 			d.end(d.now, EndRequested)
 			return nil
 		}
-		p := &d.Session.Participants[i]
-		d.Session.revoke(d, "", func(g Grant) bool { return g.To == participant })
-		p.Removed, p.Resume = true, Resume{}
-		if p.State == ParticipantJoined {
-			p.leave(d.now)
-		}
-		if p.Connection.Open {
-			p.Connection.Open, p.Connection.ClosedAt = false, d.now
-		}
-		p.Connection.Number++ // whatever link is still there is old from now on
-		for _, claim := range agentClaims(org, *p) {
-			d.Release = append(d.Release, Release{Claim: claim})
-		}
-		d.event(EventParticipantRemoved, i)
+		d.remove(i)
 		return nil
+	})
+}
+
+// remove takes participant i, who is not the sharer, out of the session.
+func (d *decision) remove(i int) {
+	p := &d.Session.Participants[i]
+	d.Session.revoke(d, "", func(g Grant) bool { return g.To == p.ID })
+	p.Removed, p.Resume = true, Resume{}
+	if p.State == ParticipantJoined {
+		p.leave(d.now)
+	}
+	if p.Connection.Open {
+		p.Connection.Open, p.Connection.ClosedAt = false, d.now
+	}
+	p.Connection.Number++ // whatever link is still there is old from now on
+	for _, claim := range agentClaims(d.Session.OrgID, *p) {
+		d.Release = append(d.Release, Release{Claim: claim})
+	}
+	d.event(EventParticipantRemoved, i)
+}
+
+// Replace takes a viewer out of a live session and invites a user in the same role
+// in its place, in one step. It fails with CodeConstraintValidation, CodeNotFound,
+// CodeParticipantNotFound, CodeUserNotFound, CodeMissingPermissions, or
+// CodeConflict: the session has ended or has the user, or the participant shares.
+func (s *Service) Replace(ctx context.Context, org conversations.OrgID, id SessionID, participant ParticipantID, user conversations.UserID) (Session, error) {
+	if user == "" {
+		var bad problems
+		bad.add("userId", "required")
+		return Session{}, bad.err("The request")
+	}
+	session, err := s.mine(ctx, org, id)
+	if err != nil {
+		return Session{}, err
+	}
+	old, ok := session.Participant(participant)
+	switch {
+	case !ok || old.Role == RoleController:
+		return Session{}, participantNotFound(participant)
+	case !session.Live():
+		return Session{}, endedConflict(id)
+	case participant == session.Sharer(): // fixed at creation
+		return Session{}, sessionConflict(id, DetailRoleTaken, "The participant whose page is shown cannot be replaced.")
+	}
+	p, err := s.newcomer(ctx, session, Invite{UserID: user, Role: old.Role, AllowControl: old.AllowControl})
+	if err != nil {
+		return Session{}, err
+	}
+	return s.change(ctx, id, func(d *decision) error {
+		i := d.Session.index(participant)
+		switch {
+		case i < 0:
+			return participantNotFound(participant)
+		case !d.Session.Live():
+			return endedConflict(id)
+		case d.Session.index(p.ID) >= 0:
+			return sessionConflict(id, DetailParticipant, "The session has this participant.")
+		}
+		d.remove(i)
+		if err := s.admit(d, p); err != nil {
+			return err
+		}
+		return noteTokenIssueIfIdle(d)
 	})
 }
 

@@ -271,6 +271,7 @@ type ListRequest struct {
 	OrgID          conversations.OrgID
 	ConversationID conversations.ID // empty = all
 	States         []State          // empty = all
+	Attached       bool             // leave out sessions that have no conversation
 	Offset         int
 	Limit          int // at least 1
 }
@@ -278,7 +279,8 @@ type ListRequest struct {
 // List returns one page, live sessions first, newest first, and the number of all that match.
 func (s *Service) List(ctx context.Context, r ListRequest) ([]Session, int, error) {
 	found, total, err := s.index.Sessions(ctx, Query{
-		OrgID: r.OrgID, ConversationID: r.ConversationID, States: r.States, KeptSince: s.keptSince(), Offset: r.Offset, Limit: r.Limit,
+		OrgID: r.OrgID, ConversationID: r.ConversationID, States: r.States, Attached: r.Attached, KeptSince: s.keptSince(),
+		Offset: r.Offset, Limit: r.Limit,
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("list sessions: %w", err)

@@ -51,6 +51,7 @@ type Query struct {
 	OrgID          conversations.OrgID // empty = all, for the command line and reconciliation alone
 	ConversationID conversations.ID    // empty = all
 	States         []State             // empty = all
+	Attached       bool                // leave out sessions that have no conversation
 	KeptSince      time.Time           // leave out records that ended before
 	Offset         int
 	Limit          int // at least 1

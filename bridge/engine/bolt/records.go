@@ -88,16 +88,17 @@ func (t *txn) organisations(index bucket) [][]byte {
 }
 
 // sessionIndex picks the index that answers a query, and where in it to look. Over
-// all organisations there is none by conversation; then filter is true, and the
-// sessions themselves have to be looked at.
+// all organisations there is none by conversation, and nowhere one of the sessions
+// that have a conversation; then filter is true, and the sessions themselves have to
+// be looked at.
 func (t *txn) sessionIndex(q cobrowse.Query, byOrg, byConversation bucket) (index bucket, prefixes [][]byte, filter bool) {
 	switch {
 	case q.OrgID == "":
-		return byOrg, t.organisations(byOrg), q.ConversationID != ""
+		return byOrg, t.organisations(byOrg), q.ConversationID != "" || q.Attached
 	case q.ConversationID != "":
 		return byConversation, [][]byte{orgPrefix(string(q.OrgID), string(q.ConversationID))}, false
 	default:
-		return byOrg, [][]byte{orgPrefix(string(q.OrgID), "")}, false
+		return byOrg, [][]byte{orgPrefix(string(q.OrgID), "")}, q.Attached
 	}
 }
 
@@ -118,7 +119,7 @@ func (p *page) add(t *txn, records bucket, id []byte, filter bool) error {
 	if err != nil {
 		return err
 	}
-	if filter && s.ConversationID != p.query.ConversationID {
+	if q := p.query; filter && (q.ConversationID != "" && s.ConversationID != q.ConversationID || q.Attached && s.ConversationID == "") {
 		return nil
 	}
 	p.total++

@@ -94,7 +94,13 @@ func testSessionsSelected(t *testing.T, e Engine) {
 		{"c-9", nil, nil},
 	} {
 		wantList(t, e, cobrowse.Query{OrgID: org, ConversationID: tt.conversation, States: tt.states}, len(tt.want), tt.want...)
+		wantList(t, e, cobrowse.Query{OrgID: org, ConversationID: tt.conversation, States: tt.states, Attached: true}, len(tt.want), tt.want...)
 	}
+	mustApply(t, e, change(session("alone-4", "")))
+	wantList(t, e, cobrowse.Query{OrgID: org}, 6, "idle-3", "active-2", "idle-1", "alone-4", "ended-9", "ended-8")
+	wantList(t, e, cobrowse.Query{OrgID: org, Attached: true}, 5, "idle-3", "active-2", "idle-1", "ended-9", "ended-8")
+	wantList(t, e, cobrowse.Query{OrgID: org, Attached: true, Offset: 1, Limit: 2}, 5, "active-2", "idle-1")
+	wantList(t, e, cobrowse.Query{Attached: true}, 6, "foreign", "idle-3", "active-2", "idle-1", "ended-9", "ended-8")
 }
 
 func testKeptSince(t *testing.T, e Engine) {
