@@ -24,8 +24,14 @@ const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>
 <button type="button" class="place-order" onclick="this.textContent = 'Ordered'">Place order</button>
 <button type="button" id="plain" onclick="this.textContent = 'Pressed'">Press</button></body></html>`;
 
+const outer = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Outer</title></head><body><h1>Outer</h1>
+<iframe id="a" src="/inner?a" title="a"></iframe><div class="hidden"><input data-cb-show><iframe id="b" src="/inner?b" title="b"></iframe></div></body></html>`;
+const inner = '<!doctype html><script>var parent = document.documentElement;</script><p>Inner</p><p class="hidden">rokudeva 1</p><p class="own">Own</p>';
+
 const set = stage({
-	build: (site) => site.page('/basket', html).page('/checkout', html),
+	rules: { pageRules: [{ urlPattern: '.*/outer', maskSelectors: ['.hidden'] }, { urlPattern: '.*/inner[?]a', maskSelectors: ['.own'] }] },
+	build: (site) => site.page('/basket', html).page('/checkout', html).page('/outer', outer)
+		.mount('/inner', () => ({ headers: { 'content-type': 'text/html; charset=utf-8' }, body: inner })),
 	settings: ({ deploymentIds }) => ({
 		legacy: { enabled: true, deployment: deploymentIds.site, allowedOrigins: [set.site.origin], domRestrictions: { source: file, every: '1s' } },
 	}),
@@ -72,7 +78,7 @@ test('rules by address, of a file that changes', { timeout: 120_000 }, async () 
   </restrictionsSet>
 </domRestrictions>`);
 	const settings = `${set.service.baseUrl}/api/v2/cobrowse/deployments/${set.service.deploymentIds.site}/settings`;
-	await until(async () => (await (await fetch(settings)).json()).rules.pageRules, (rules) => rules.length === 1, 'the rules of the file');
+	await until(async () => (await (await fetch(settings)).json()).rules.pageRules, (rules) => rules.length === 3, 'the rules of the file');
 	await customer.page.reload();
 	await sees(agent, '#password', '');
 	await sees(agent, '.balance', 'Balance 1234567890');
@@ -130,4 +136,29 @@ test('rules by address, where the address changes before the page does, or is an
 	await sees(agent, '.balance', mask);
 	assert.deepEqual(leaks(customer.wire.left(set.service.baseUrl), secrets), []);
 	assert.deepEqual(leaks(agent.wire.received, secrets), []);
+});
+
+test('rules by address in frames, whatever their scripts call things, and for what is just being taken out', { timeout: 120_000 }, async () => {
+	const { customer, agent } = await pair(set, '/outer');
+	await sees(agent, 'h1', 'Outer');
+	const shows = (/** @type {string} */ what) => until(() => agent.wire.received.join(), (all) => all.includes(what), what);
+	await shows('Inner');
+	await customer.page.evaluate(() => {
+		const frames = ['a', 'b'].map((id) => /** @type {HTMLIFrameElement} */ (document.getElementById(id)));
+		for (const [i, frame] of frames.entries()) {
+			const own = /** @type {HTMLElement} */ (frame.contentDocument?.querySelector('.own'));
+			/** @type {Text} */ (own.firstChild).data = `rokudeva 2${i}`;
+			own.title = `rokudeva 3${i}`;
+			if (i === 1) frame.contentDocument?.body.append('rokudeva 4'); // that frame stands in what is hidden
+			frame.remove();
+		}
+		const field = /** @type {HTMLInputElement} */ (document.querySelector('.hidden input'));
+		field.remove();
+		field.value = 'rokudeva 5';
+		field.dispatchEvent(new Event('input', { bubbles: true }));
+		/** @type {HTMLElement} */ (document.querySelector('h1')).textContent = 'Without frames';
+	});
+	await sees(agent, 'h1', 'Without frames');
+	assert.deepEqual(leaks(customer.wire.left(set.service.baseUrl), ['rokudeva']), []);
+	assert.deepEqual(leaks(agent.wire.received, ['rokudeva']), []);
 });
