@@ -24,7 +24,7 @@ func (a *App) openDirectory(version string) error {
 		return nil
 	}
 	cfg := genesysConfig(a.cfg, version, a.clock, a.log)
-	cfg.Live = a.liveConversations
+	cfg.Live, cfg.Observe = a.liveConversations, a.metrics.directory()
 	cloud, err := genesys.New(cfg)
 	if err != nil {
 		return err

@@ -134,6 +134,14 @@ func (m *metrics) bayeux(stats func() bayeux.Stats) {
 	)
 }
 
+// directory adds how calls of a remote directory end, and returns who counts them.
+func (m *metrics) directory() func(result string) {
+	calls := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cobridge_directory_calls_total", Help: "Calls of the remote directory, by how they ended."}, []string{"result"})
+	calls.WithLabelValues("ok") // so that it is there from the start
+	m.registry.MustRegister(calls)
+	return func(result string) { calls.WithLabelValues(result).Inc() }
+}
+
 // restrictions adds how the file of DOM restrictions fares.
 func (m *metrics) restrictions(status func() legacy.RestrictionsStatus) {
 	m.registry.MustRegister(

@@ -24,7 +24,10 @@ func TestMetricsAreDocumented(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `(cobridge_\\w+)` \\| (\\w+) \\|").FindAllStringSubmatch(string(page), -1) {
 		documented[row[1]] = row[2]
 	}
-	h := serve(t, filepath.Join(t.TempDir(), "store.db"), io.Discard, func(c *config.Config) { c.Legacy.DOMRestrictions.Source = "not-there.xml" })
+	h := serve(t, filepath.Join(t.TempDir(), "store.db"), io.Discard, func(c *config.Config) {
+		c.Legacy.DOMRestrictions.Source = "not-there.xml"
+		inCloud("http://127.0.0.1:1")(c)
+	})
 	h.call(http.MethodGet, "/healthz", "", "")
 	_, data := h.call(http.MethodGet, "/metrics", "", "")
 	served := map[string]string{}

@@ -71,6 +71,20 @@ func repeatable(r *resty.Response, err error) bool {
 // call makes one call below /api/v2 and returns the body of a 2xx answer. An *Error
 // says why there is none; the end of ctx is returned as it is.
 func (d *Directory) call(ctx context.Context, method, path string, query url.Values, body any) ([]byte, error) {
+	answer, err := d.try(ctx, method, path, query, body)
+	e, failed := errors.AsType[*Error](err)
+	switch _, none := absent(err); {
+	case err == nil:
+		d.cfg.Observe("ok")
+	case none:
+		d.cfg.Observe("notFound")
+	case failed:
+		d.cfg.Observe(string(e.Reason))
+	}
+	return answer, err
+}
+
+func (d *Directory) try(ctx context.Context, method, path string, query url.Values, body any) ([]byte, error) {
 	if wait := d.paused(); wait > 0 {
 		return nil, &Error{Reason: ReasonBusy, Text: "no call was made", after: wait}
 	}

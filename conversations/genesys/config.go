@@ -72,6 +72,10 @@ type Config struct {
 	// sides; "" if there is none. Nil: never.
 	CorrelationID func(ctx context.Context) string
 
+	// Observe is told how each call ended, with all its repeats: "ok", "notFound" or one
+	// of Reasons. It is called concurrently. Nil: nobody.
+	Observe func(result string)
+
 	Transport http.RoundTripper // carries everything but WebSockets; nil = one of its own
 	UserAgent string            // empty = cobridge
 	Clock     cobridge.Clock    // judges the age of tokens and answers
@@ -98,6 +102,9 @@ func (c Config) complete() (Config, error) {
 	c.UserAgent = cmp.Or(c.UserAgent, "cobridge")
 	if c.Live == nil {
 		c.Live = func(context.Context) ([]conversations.ID, error) { return nil, nil }
+	}
+	if c.Observe == nil {
+		c.Observe = func(string) {}
 	}
 	if c.CorrelationID == nil {
 		c.CorrelationID = func(context.Context) string { return "" }

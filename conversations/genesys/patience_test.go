@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -377,5 +378,27 @@ func TestRunEndsNothingWhileAway(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// How each call ended is counted, once for all its tries.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.mux.HandleFunc("GET /api/v2/conversations/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("id") == string(talk2) {
+			refuse(w, http.StatusNotFound, "conversation.error.conversation.not.found", "")
+			return
+		}
+		text(conversation(talk, "connected"))(w, r)
+	})
+	c.mux.HandleFunc("GET /api/v2/users/{id}", refusing(http.StatusInternalServerError, "internal.server.error", ""))
+	var results []string
+	d := c.directory(func(cfg *genesys.Config) { cfg.Observe = func(result string) { results = append(results, result) } })
+	_, err1 := d.Conversation(t.Context(), org, talk)
+	_, err2 := d.Conversation(t.Context(), org, talk2)
+	_, err3 := d.User(t.Context(), org, ann)
+	if want := []string{"ok", "notFound", "serverError"}; !slices.Equal(results, want) {
+		t.Errorf("results are %q (%v, %v, %v), want %q", results, err1, err2, err3, want)
 	}
 }
