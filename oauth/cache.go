@@ -10,8 +10,7 @@ type tokenDigest [sha256.Size]byte
 
 // signedToken is what a good signature vouches for. It is never changed.
 type signedToken struct {
-	principal  Principal // without ClientName, which may change
-	generation uint64
+	principal Principal // without ClientName, which may change
 }
 
 // tokenCache remembers tokens whose signature was found good; bad ones are not worth

@@ -35,8 +35,12 @@ func TestGrantRoundTrip(t *testing.T) {
 			if got.Raw == "" || got.ExpiresIn != 86400*time.Second || got.Scope != "cobrowse:session:write user:read" {
 				t.Errorf("Grant = %+v", got)
 			}
+			client, err := w.Client(t.Context(), id)
+			if err != nil {
+				t.Fatalf("Client: %v", err)
+			}
 			want := oauth.Principal{
-				OrgID: orgA, ClientID: id, ClientName: "Integration", TokenID: got.TokenID,
+				OrgID: orgA, ClientID: id, ClientName: "Integration", TokenID: got.TokenID, Generation: client.Generation,
 				Scopes: []string{"cobrowse:session:write", "user:read"}, IssuedAt: t0, ExpiresAt: t0.Add(24 * time.Hour),
 			}
 			for range 2 { // the second one is remembered

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/oauth"
 )
 
@@ -282,4 +283,46 @@ func TestConcurrentUse(t *testing.T) {
 		}
 	})
 	wg.Wait()
+}
+
+// What outlives a request asks again: a token dies by its time, by itself and with its
+// client's others.
+func TestAlive(t *testing.T) {
+	t.Parallel()
+	for name, kill := range map[string]func(t *testing.T, w world, p oauth.Principal) error{
+		"expiry": func(_ *testing.T, w world, _ oauth.Principal) error { w.clock.advance(24 * time.Hour); return nil },
+		"revoke": func(t *testing.T, w world, p oauth.Principal) error {
+			t.Helper()
+			return w.RevokeToken(t.Context(), p)
+		},
+		"kill": func(t *testing.T, w world, p oauth.Principal) error {
+			t.Helper()
+			return w.KillTokens(t.Context(), p.ClientID)
+		},
+		"disable": func(t *testing.T, w world, p oauth.Principal) error {
+			t.Helper()
+			_, err := w.SetState(t.Context(), p.ClientID, oauth.StateDisabled)
+			return err
+		},
+		"delete": func(t *testing.T, w world, p oauth.Principal) error {
+			t.Helper()
+			return w.DeleteClient(t.Context(), p.ClientID)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, oauth.EdDSA)
+			id, secret := w.client(t, orgA, oauth.ScopeUserRead)
+			p := mustVerify(t, w.Service, token(t, w.Service, id, secret).Raw)
+			if err := w.Alive(t.Context(), p); err != nil {
+				t.Fatalf("Alive = %v, want nil", err)
+			}
+			if err := kill(t, w, p); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if got := cobridge.CodeOf(w.Alive(t.Context(), p)); got != cobridge.CodeBadCredentials {
+				t.Errorf("after %s Alive has code %q, want %q", name, got, cobridge.CodeBadCredentials)
+			}
+		})
+	}
 }

@@ -128,14 +128,14 @@ func (c *claims) sign(key *signingKey) (string, error) {
 func (c *claims) signed() *signedToken {
 	return &signedToken{
 		principal: Principal{
-			OrgID:     c.OrgID,
-			ClientID:  c.ClientID,
-			Scopes:    strings.Fields(c.Scope),
-			TokenID:   c.TokenID,
-			IssuedAt:  time.Unix(c.IssuedAt, 0).UTC(),
-			ExpiresAt: time.Unix(c.ExpiresAt, 0).UTC(),
+			OrgID:      c.OrgID,
+			ClientID:   c.ClientID,
+			Scopes:     strings.Fields(c.Scope),
+			TokenID:    c.TokenID,
+			Generation: c.Generation,
+			IssuedAt:   time.Unix(c.IssuedAt, 0).UTC(),
+			ExpiresAt:  time.Unix(c.ExpiresAt, 0).UTC(),
 		},
-		generation: c.Generation,
 	}
 }
 

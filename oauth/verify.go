@@ -19,6 +19,7 @@ type Principal struct {
 	ClientName string
 	Scopes     []string // shared with others; read only
 	TokenID    string   // the token's jti
+	Generation uint64   // of the client when the token was issued
 	IssuedAt   time.Time
 	ExpiresAt  time.Time // the token is dead from here on
 }
@@ -36,29 +37,45 @@ func (s *Service) Verify(ctx context.Context, raw string) (Principal, error) {
 		return Principal{}, err
 	}
 	p := token.principal
+	client, err := s.alive(ctx, p)
+	if err != nil {
+		return Principal{}, err
+	}
+	p.ClientName = client.Name
+	return p, nil
+}
+
+// Alive returns nil if the token that p was verified from is still good, and fails as
+// Verify does. It is for what outlives the request that it was opened with.
+func (s *Service) Alive(ctx context.Context, p Principal) error {
+	_, err := s.alive(ctx, p)
+	return err
+}
+
+// alive looks up whether a token, whose signature was good, has not died since.
+func (s *Service) alive(ctx context.Context, p Principal) (Client, error) {
 	now := s.clock.Now()
 	if !now.Before(p.ExpiresAt) {
-		return Principal{}, badCredentials(errExpired)
+		return Client{}, badCredentials(errExpired)
 	}
 	client, err := s.store.Client(ctx, p.ClientID)
 	if err != nil {
 		if cobridge.CodeOf(err) == cobridge.CodeNotFound {
-			return Principal{}, badCredentials(errClientState)
+			return Client{}, badCredentials(errClientState)
 		}
-		return Principal{}, fmt.Errorf("verify access token: %w", err)
+		return Client{}, fmt.Errorf("verify access token: %w", err)
 	}
-	if client.State == StateDisabled || client.Generation != token.generation || client.OrgID != p.OrgID {
-		return Principal{}, badCredentials(errClientState)
+	if client.State == StateDisabled || client.Generation != p.Generation || client.OrgID != p.OrgID {
+		return Client{}, badCredentials(errClientState)
 	}
 	revoked, err := s.store.Revoked(ctx, p.TokenID, now)
 	if err != nil {
-		return Principal{}, fmt.Errorf("verify access token: %w", err)
+		return Client{}, fmt.Errorf("verify access token: %w", err)
 	}
 	if revoked {
-		return Principal{}, badCredentials(errRevoked)
+		return Client{}, badCredentials(errRevoked)
 	}
-	p.ClientName = client.Name
-	return p, nil
+	return client, nil
 }
 
 // parse returns what a token says that this installation signed. It does not answer for
