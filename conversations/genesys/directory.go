@@ -42,6 +42,7 @@ type Directory struct {
 	lastFailure Reason
 	watched     map[conversations.ID]*watch // whose end Run looks for
 	onEnd       []func(context.Context, conversations.OrgID, conversations.ID)
+	onChange    []func(context.Context, conversations.OrgID, conversations.ID)
 }
 
 var _ conversations.Directory = (*Directory)(nil)
@@ -101,9 +102,28 @@ func (d *Directory) OnEnd(fn func(context.Context, conversations.OrgID, conversa
 	d.onEnd = append(d.onEnd, fn)
 }
 
+// OnChange registers fn to be called after a conversation was changed from here, has
+// ended, or was seen to have changed by [Directory.Run], which looks only at those that
+// Config.Live names; of an end, after the functions of [Directory.OnEnd]. It must not
+// wait for anything. It is told that something changed, not what, and perhaps twice.
+func (d *Directory) OnChange(fn func(context.Context, conversations.OrgID, conversations.ID)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.onChange = append(d.onChange, fn)
+}
+
 func (d *Directory) ended(ctx context.Context, id conversations.ID) {
 	d.mu.Lock()
-	subscribers := slices.Clone(d.onEnd)
+	subscribers := slices.Concat(d.onEnd, d.onChange)
+	d.mu.Unlock()
+	for _, fn := range subscribers {
+		fn(ctx, d.cfg.Organisation, id)
+	}
+}
+
+func (d *Directory) changedAt(ctx context.Context, id conversations.ID) {
+	d.mu.Lock()
+	subscribers := slices.Clone(d.onChange)
 	d.mu.Unlock()
 	for _, fn := range subscribers {
 		fn(ctx, d.cfg.Organisation, id)
@@ -308,6 +328,7 @@ func (d *Directory) SetAttributes(ctx context.Context, org conversations.OrgID, 
 	e, known := errors.AsType[*Error](err)
 	switch code, none := absent(err); {
 	case err == nil:
+		d.changedAt(ctx, id)
 		return nil
 	case none && strings.Contains(code, "participant"):
 		return participantNotFound(p)

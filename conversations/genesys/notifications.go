@@ -300,12 +300,12 @@ func (d *Directory) notified(ctx context.Context, body []byte) {
 		return
 	}
 	d.conversations.forget(string(c.ID)) // and a read that is on its way may have begun before
-	switch {
-	case moved:
+	if moved {
 		d.topicsChanged()
-	case !c.Active():
-		if err := d.look(ctx, c.ID); err != nil && ctx.Err() == nil {
-			d.cfg.Log.InfoContext(ctx, "a conversation of which an end was told cannot be looked at", "conversationId", string(c.ID), "reason", string(ReasonOf(err)), "err", err)
-		}
+	}
+	if c.Active() {
+		d.changedAt(ctx, c.ID)
+	} else if err := d.look(ctx, c.ID); err != nil && ctx.Err() == nil {
+		d.cfg.Log.InfoContext(ctx, "a conversation of which an end was told cannot be looked at", "conversationId", string(c.ID), "reason", string(ReasonOf(err)), "err", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -28,8 +29,9 @@ type watch struct {
 	covered bool                   // the notification channel tells of it since before it was looked at
 	doubts  int                    // how often its end was told of
 
-	asked int // number of the latest question about it
-	known int // of that whose answer is in users; an older answer may come later
+	last  conversations.Conversation // as it was when it was asked for last; shared with the cache
+	asked int                        // number of the latest question about it
+	known int                        // of that whose answer is in users; an older answer may come later
 }
 
 // maxAge is how old an answer about the conversation may be: if its end is looked for
@@ -175,9 +177,14 @@ func (d *Directory) look(ctx context.Context, id conversations.ID) error {
 		return err
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	changed := false
 	if w := d.watched[id]; w != nil && asked >= w.known {
-		w.looked, w.users, w.known = d.cfg.Clock.Now(), usersOf(c), asked
+		changed = w.last.ID != "" && !reflect.DeepEqual(w.last, c)
+		w.looked, w.users, w.last, w.known = d.cfg.Clock.Now(), usersOf(c), c, asked
+	}
+	d.mu.Unlock()
+	if changed {
+		d.changedAt(ctx, id)
 	}
 	return nil
 }
