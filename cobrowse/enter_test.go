@@ -3,6 +3,7 @@ package cobrowse_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -285,4 +286,28 @@ func (h *house) token(t *testing.T, s cobrowse.Session, p cobrowse.ParticipantID
 		t.Fatalf("IssueToken: %v", err)
 	}
 	return token.Raw
+}
+
+// Nine digits make a customer, an agent or a controller of somebody, and nobody else.
+func TestEnterRefuses(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.open(t)
+	long := strings.Repeat("ü", 257)
+	for _, tt := range []struct {
+		name   string
+		r      cobrowse.EnterRequest
+		detail string
+	}{
+		{"a supervisor", cobrowse.EnterRequest{Role: cobrowse.RoleSupervisor}, "unknown"},
+		{"no role", cobrowse.EnterRequest{}, "unknown"},
+		{"a long name", cobrowse.EnterRequest{Role: cobrowse.RoleAgent, Name: long}, "too.long"},
+		{"a long desk", cobrowse.EnterRequest{Role: cobrowse.RoleAgent, Desk: long[:65]}, "too.long"},
+	} {
+		_, err := h.tryEnter(t, s, tt.r)
+		wantFailure(t, tt.name, err, cobridge.CodeConstraintValidation, tt.detail)
+	}
+	if got, err := h.ByToken(t.Context(), org, s.Token); err != nil || len(got.Participants) != 1 {
+		t.Errorf("afterwards the session has %d participants (%v), want the customer alone", len(got.Participants), err)
+	}
 }
