@@ -13,11 +13,13 @@ type Code string
 
 // The published codes. bridge/web maps each of them to one HTTP status.
 const (
-	CodeBadRequest           Code = "bad.request"               // the body cannot be read as what it should be
-	CodeConstraintValidation Code = "constraint.validation"     // one or more fields break a rule; see Error.Details
-	CodeInvalidQueryParam    Code = "invalid.query.param.value" // a query parameter breaks a rule
-	CodeNotAUser             Code = "not.a.user"                // the call needs a user; the caller is an application
-	CodeIdempotencyMismatch  Code = "idempotency.key.reused"    // an Idempotency-Key came back with another body
+	CodeBadRequest           Code = "bad.request"                         // the body cannot be read as what it should be
+	CodeConstraintValidation Code = "constraint.validation"               // one or more fields break a rule; see Error.Details
+	CodeInvalidQueryParam    Code = "invalid.query.param.value"           // a query parameter breaks a rule
+	CodeNotAUser             Code = "not.a.user"                          // the call needs a user; the caller is an application
+	CodeIdempotencyMismatch  Code = "idempotency.key.reused"              // an Idempotency-Key came back with another body
+	CodeStateRequired        Code = "communication.state.required"        // a communication can be disconnected, nothing else
+	CodeQueueNotFound        Code = "conversations.error.queue.not.found" // nothing is handed over to queues here
 	CodeAttributeNull        Code = "conversation.error.participant.attribute.null"
 	CodeAuthRequired         Code = "authentication.required" // no usable Authorization header
 	CodeBadCredentials       Code = "bad.credentials"         // unknown, expired or revoked access token
@@ -51,7 +53,8 @@ func Codes() []Code {
 }
 
 var codes = []Code{
-	CodeBadRequest, CodeConstraintValidation, CodeInvalidQueryParam, CodeNotAUser, CodeIdempotencyMismatch, CodeAttributeNull,
+	CodeBadRequest, CodeConstraintValidation, CodeInvalidQueryParam, CodeNotAUser, CodeIdempotencyMismatch,
+	CodeStateRequired, CodeQueueNotFound, CodeAttributeNull,
 	CodeAuthRequired, CodeBadCredentials, CodeJoinTokenInvalid, CodeJoinTokenExpired, CodeResumeInvalid,
 	CodeMissingScope, CodeMissingPermissions, CodeNotAuthorized,
 	CodeNotFound, CodeUserNotFound, CodeConversationNotFound, CodeParticipantNotFound,

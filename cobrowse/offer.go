@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -68,6 +70,12 @@ func CustomerOf(c conversations.Conversation) int {
 func (s Session) Offered() bool {
 	p, ok := s.Participant(s.Sharer())
 	return ok && p.Role == RoleCustomer && p.Connection.Number == 0 && s.Live()
+}
+
+// CommunicationID names a participant's part in s, a lower-case UUID. It is derived,
+// so that nothing has to be stored for it.
+func (s Session) CommunicationID(p ParticipantID) string {
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte("cobrowse communication\x00"+string(s.ID)+"\x00"+string(p))).String()
 }
 
 // OfferKey is what a customer's page knows of a session: the deployment that it
@@ -156,4 +164,9 @@ func (s *Service) Watch(session Session, participant ParticipantID) (JoinToken, 
 		return JoinToken{}, fmt.Errorf("sign join token: %w", err)
 	}
 	return token, nil
+}
+
+// Controls reports whether a participant steers the page of the sharer at present.
+func (s *Service) Controls(session Session, participant ParticipantID) bool {
+	return session.Granted(GrantControl, participant, s.clock.Now())
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
@@ -41,7 +42,7 @@ type conversationMember struct {
 	Chats            []communicationBody         `json:"chats,omitempty"`
 	Emails           []communicationBody         `json:"emails,omitempty"`
 	Messages         []communicationBody         `json:"messages,omitempty"`
-	CobrowseSessions []communicationBody         `json:"cobrowsesessions"` // all lower case in the official model; never null
+	CobrowseSessions []cobrowseCommunication     `json:"cobrowsesessions"` // all lower case in the official model; never null
 }
 
 type communicationBody struct {
@@ -82,7 +83,7 @@ func newConversationMember(p conversations.Participant) conversationMember {
 	m := conversationMember{
 		ID: p.ID, Purpose: p.Purpose, Role: p.Role(), UserID: p.UserID, Name: p.Name, MediaRoles: p.MediaRoles,
 		StartTime: web.Time(p.ConnectedAt), ConnectedTime: web.Time(p.ConnectedAt), EndTime: web.Time(p.EndedAt),
-		Attributes: p.Attributes, CobrowseSessions: []communicationBody{},
+		Attributes: p.Attributes, CobrowseSessions: []cobrowseCommunication{},
 	}
 	if m.Attributes == nil {
 		m.Attributes = map[string]string{}
@@ -140,7 +141,9 @@ func (a *api) listConversations(c *fiber.Ctx) error {
 	}
 	bodies := make([]conversationBody, len(found))
 	for i, conversation := range found {
-		bodies[i] = newConversationBody(conversation)
+		if bodies[i], err = a.conversationWithCobrowse(c.UserContext(), conversation); err != nil {
+			return err
+		}
 	}
 	return c.JSON(web.NewPage(c, page, bodies, total))
 }
@@ -183,7 +186,22 @@ func (a *api) getConversation(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(newConversationBody(conversation))
+	body, err := a.conversationWithCobrowse(c.UserContext(), conversation)
+	if err != nil {
+		return err
+	}
+	return c.JSON(body)
+}
+
+// conversationWithCobrowse is newConversationBody with the cobrowse sessions that
+// the conversation has, or had lately.
+func (a *api) conversationWithCobrowse(ctx context.Context, c conversations.Conversation) (conversationBody, error) {
+	body := newConversationBody(c)
+	found, err := a.cobrowseOn(ctx, c.OrgID, c.ID, maxShown)
+	for _, s := range found {
+		a.addCobrowse(&body, c, s)
+	}
+	return body, err
 }
 
 // disconnectConversation answers POST /api/v2/conversations/{conversationId}/disconnect:

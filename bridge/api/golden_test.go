@@ -19,8 +19,9 @@ var changing = []struct {
 	instead string
 }{
 	{regexp.MustCompile(`token=[A-Za-z0-9._~-]+`), "token=TOKEN"},
-	{regexp.MustCompile(`"(token|resume)": "[A-Za-z0-9._~-]+"`), `"$1": "SECRET"`},
-	{regexp.MustCompile(`"sessionToken": "\d{9}"`), `"sessionToken": "DIGITS"`},
+	{regexp.MustCompile(`"(token|resume|sessionJoinToken)": "[A-Za-z0-9._~-]+"`), `"$1": "SECRET"`},
+	{regexp.MustCompile(`"(sessionToken|joinCode)": "\d{9}"`), `"$1": "DIGITS"`},
+	{regexp.MustCompile(`/cobrowse/\d{9}"`), `/cobrowse/DIGITS"`},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
 }
 

@@ -74,6 +74,12 @@ type sessions interface {
 	IssueToken(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID, participant cobrowse.ParticipantID) (cobrowse.JoinToken, error)
 	Attach(ctx context.Context, r cobrowse.AttachRequest) (cobrowse.Session, cobrowse.JoinToken, error)
 	Redeem(ctx context.Context, raw, tab string) (cobrowse.Joined, error)
+	Offer(ctx context.Context, r cobrowse.OfferRequest) (cobrowse.Session, error)
+	ByOffer(ctx context.Context, k cobrowse.OfferKey) (cobrowse.Session, cobrowse.JoinToken, error)
+	Decline(ctx context.Context, k cobrowse.OfferKey, secret cobrowse.ResumeSecret) (cobrowse.Session, error)
+	Watch(session cobrowse.Session, participant cobrowse.ParticipantID) (cobrowse.JoinToken, error)
+	Controls(session cobrowse.Session, participant cobrowse.ParticipantID) bool
+	Replace(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID, participant cobrowse.ParticipantID, user conversations.UserID) (cobrowse.Session, error)
 	Record(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID) (cobrowse.Session, error)
 	Records(ctx context.Context, r cobrowse.RecordRequest) ([]cobrowse.Session, bool, error)
 	Import(ctx context.Context, org conversations.OrgID, record cobrowse.Session) (bool, error)
@@ -144,6 +150,22 @@ func (a *api) table() []route {
 		{get, "/api/v2/tokens/me", anyToken, a.getTokensMe},
 		{del, "/api/v2/tokens/me", anyToken, a.deleteTokensMe},
 		{get, "/api/v2/oauth/scopes", anyToken, a.getScopes},
+
+		// The official cobrowse calls: before /conversations/{conversationId}, which would take them.
+		{get, cobrowsePath, readTalks, a.listCobrowse},
+		{get, cobrowsePath + "/:conversationId", readTalks, a.getCobrowse},
+		{patch, cobrowsePath + "/:conversationId", writeTalks, a.patchCobrowse},
+		{put, cobrowsePath + "/:conversationId/recordingstate", writeTalks, a.putCobrowseRecording},
+		{patch, cobrowsePath + "/:conversationId/participants/:participantId", writeTalks, a.patchCobrowseParticipant},
+		{patch, cobrowsePath + "/:conversationId/participants/:participantId/attributes", writeTalks, a.patchCobrowseAttributes},
+		{patch, cobrowsePath + "/:conversationId/participants/:participantId/communications/:communicationId", writeTalks, a.patchCobrowseCommunication},
+		{post, cobrowsePath + "/:conversationId/participants/:participantId/replace", writeTalks, a.replaceCobrowseParticipant},
+		{get, cobrowsePath + "/:conversationId/participants/:participantId/wrapup", readTalks, a.getCobrowseWrapup},
+		{get, cobrowsePath + "/:conversationId/participants/:participantId/wrapupcodes", readTalks, a.getCobrowseWrapupCodes},
+		{post, "/api/v2/conversations/:conversationId/cobrowse", writeTalks, a.createCobrowse},
+		{get, offerPath, open, a.getOffer},
+		{del, offerPath, open, a.deleteOffer},
+		{options, offerPath, open, a.preflightOffer},
 
 		{get, "/api/v2/conversations", readTalks, a.listConversations},
 		{post, "/api/v2/conversations", writeTalks, a.createConversation},

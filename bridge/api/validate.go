@@ -31,11 +31,17 @@ const (
 	schemaJoin         = "JoinRequest"
 	schemaDeployment   = "DeploymentRequest"
 	schemaRecord       = "HistoryRecordRequest"
+
+	schemaCobrowse         = "CobrowseConversationRequest"
+	schemaMediaParticipant = "MediaParticipantRequest"
+	schemaCommunication    = "CommunicationRequest"
+	schemaTransfer         = "TransferRequest"
+	schemaRecording        = "RecordingStateRequest"
 )
 
 var requestSchemas = []string{
 	schemaConversation, schemaAttributes, schemaSession, schemaPatch, schemaInvite, schemaAttach, schemaStart, schemaJoin, schemaDeployment,
-	schemaRecord,
+	schemaRecord, schemaCobrowse, schemaMediaParticipant, schemaCommunication, schemaTransfer, schemaRecording,
 }
 
 // schemas checks request bodies. They are compiled when the first body comes: it

@@ -20,6 +20,8 @@ var statusOf = map[cobridge.Code]outcome{
 	cobridge.CodeInvalidQueryParam:    {fiber.StatusBadRequest, "A query parameter has a value that is not allowed."},
 	cobridge.CodeNotAUser:             {fiber.StatusBadRequest, "This call needs a user, but the caller is an application."},
 	cobridge.CodeIdempotencyMismatch:  {fiber.StatusBadRequest, "The Idempotency-Key was used before with another request."},
+	cobridge.CodeStateRequired:        {fiber.StatusBadRequest, "The state of a communication can only be changed to disconnected."},
+	cobridge.CodeQueueNotFound:        {fiber.StatusBadRequest, "There is no such queue."},
 	cobridge.CodeAttributeNull:        {fiber.StatusBadRequest, "The attributes must not be null."},
 	cobridge.CodeAuthRequired:         {fiber.StatusUnauthorized, "No authentication bearer token was given."},
 	cobridge.CodeBadCredentials:       {fiber.StatusUnauthorized, "The access token is not valid."},
