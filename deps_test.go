@@ -62,18 +62,20 @@ var house = map[string][]string{
 	// The service put together, by hand.
 	"bridge": {
 		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/gcb", "bridge/legacy", "bridge/bayeux", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
+		"bridge/notify", "bridge/notify/socket",
 		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "conversations/genesys", "oauth", "docs", anyThirdParty,
 	},
 
 	// The adapters.
-	"bridge/api":               {"cobrowse", "conversations", "oauth", "bridge/limit", "bridge/web", "docs", fiber, jsonschema, prometheus, yaml},
+	"bridge/api":               {"cobrowse", "conversations", "oauth", "bridge/limit", "bridge/notify", "bridge/web", "docs", fiber, jsonschema, prometheus, uuid, yaml},
 	"bridge/stream":            {"cobrowse", "cobrowse/relay", "bridge/web", fiber, websocket},
 	"bridge/pages":             {"cobrowse", "cobrowse/webui", "bridge/web", "docs", fiber},
 	"bridge/bayeux":            {"bridge/web", fiber, websocket, xrate},
 	"bridge/legacy":            {"bridge/bayeux", "cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber, uuid},
 	"bridge/gcb":               {"cobrowse", resty, gobreaker},
-	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", bbolt},
-	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", goCmp},
+	"bridge/notify/socket":     {"bridge/notify", "bridge/web", fiber, websocket, xrate},
+	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", bbolt},
+	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", goCmp},
 	"bridge/limit":             {xrate},
 	"bridge/web":               {fiber, fasthttp, uuid},
 	"bridge/config":            {koanf, yaml, pflag},
@@ -91,6 +93,7 @@ var house = map[string][]string{
 	"oauth":                 {jwt, uuid},
 	"docs":                  {},
 	"bridge/knowledge":      {},
+	"bridge/notify":         {"conversations", "oauth"},
 
 	// For test files only, so no row may name them.
 	"cobrowse/webui/e2e": {},
@@ -98,7 +101,7 @@ var house = map[string][]string{
 }
 
 // domains know no HTTP and no database, not even the standard library's.
-var domains = []string{"cobrowse", "cobrowse/relay", "conversations", "oauth", "bridge/knowledge"}
+var domains = []string{"cobrowse", "cobrowse/relay", "conversations", "oauth", "bridge/knowledge", "bridge/notify"}
 
 // forTests are the packages that may import package testing outside of test files.
 var forTests = []string{"bridge/engine/enginetest", "bridge/testenv", "docs/openapitest"}

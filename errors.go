@@ -21,15 +21,19 @@ const (
 	CodeStateRequired        Code = "communication.state.required"        // a communication can be disconnected, nothing else
 	CodeQueueNotFound        Code = "conversations.error.queue.not.found" // nothing is handed over to queues here
 	CodeAttributeNull        Code = "conversation.error.participant.attribute.null"
+	CodeInvalidTopic         Code = "notification.invalid.topic"
+	CodeTooManySubscriptions Code = "notification.subscription.too.many.subscriptions"
 	CodeAuthRequired         Code = "authentication.required" // no usable Authorization header
 	CodeBadCredentials       Code = "bad.credentials"         // unknown, expired or revoked access token
 	CodeJoinTokenInvalid     Code = "join.token.invalid"      // not a join token of this installation, or not for this session
 	CodeJoinTokenExpired     Code = "join.token.expired"      // its fifteen minutes are over
 	CodeResumeInvalid        Code = "resume.invalid"          // the resume secret is unknown, replaced or too old
 	CodeMissingScope         Code = "app.not.authorized.for.scope"
-	CodeMissingPermissions   Code = "missing.permissions" // the user lacks a capability
-	CodeNotAuthorized        Code = "not.authorized"      // known caller, forbidden action (for instance a foreign Origin)
+	CodeMissingPermissions   Code = "missing.permissions"             // the user lacks a capability
+	CodeNotAuthorized        Code = "not.authorized"                  // known caller, forbidden action (for instance a foreign Origin)
+	CodeUnauthorizedTopic    Code = "notification.unauthorized.topic" // the client may not have this topic, or there is no such user
 	CodeNotFound             Code = "not.found"
+	CodeEntityNotFound       Code = "entity.not.found" // a notification channel
 	CodeUserNotFound         Code = "general.resource.not.found"
 	CodeConversationNotFound Code = "conversation.error.conversation.not.found"
 	CodeParticipantNotFound  Code = "conversation.error.participant.not.found"
@@ -55,9 +59,10 @@ func Codes() []Code {
 var codes = []Code{
 	CodeBadRequest, CodeConstraintValidation, CodeInvalidQueryParam, CodeNotAUser, CodeIdempotencyMismatch,
 	CodeStateRequired, CodeQueueNotFound, CodeAttributeNull,
+	CodeInvalidTopic, CodeTooManySubscriptions,
 	CodeAuthRequired, CodeBadCredentials, CodeJoinTokenInvalid, CodeJoinTokenExpired, CodeResumeInvalid,
-	CodeMissingScope, CodeMissingPermissions, CodeNotAuthorized,
-	CodeNotFound, CodeUserNotFound, CodeConversationNotFound, CodeParticipantNotFound,
+	CodeMissingScope, CodeMissingPermissions, CodeNotAuthorized, CodeUnauthorizedTopic,
+	CodeNotFound, CodeEntityNotFound, CodeUserNotFound, CodeConversationNotFound, CodeParticipantNotFound,
 	CodeMethodNotAllowed, CodeClientTimeout,
 	CodeConflict, CodeJoinTokenUsed, CodeSessionEnded,
 	CodeTooLarge, CodeUnsupportedMediaType, CodeHeaderTooLarge, CodeTooManyRequests,

@@ -92,6 +92,7 @@ type Participant struct {
 	Purpose        Purpose
 	UserID         UserID // empty for customers and machines
 	Name           string
+	QueueID        string   `json:",omitzero"` // of the queue that the participant came through, or answers for
 	MediaRoles     []string // for instance "monitor" or "coach"
 	Attributes     map[string]string
 	Communications []Communication

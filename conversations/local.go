@@ -20,6 +20,7 @@ const (
 	maxAttributeKey   = 100  // characters
 	maxAttributeValue = 4096 // bytes; a URL with its query fits
 	maxName           = 256  // characters, of names and the external tag
+	maxQueueID        = 64   // bytes; a UUID fits
 )
 
 // Local is the directory that this installation keeps itself. All methods may
@@ -28,8 +29,9 @@ type Local struct {
 	store Store
 	clock cobridge.Clock
 
-	mu    sync.Mutex
-	onEnd []func(context.Context, OrgID, ID)
+	mu       sync.Mutex
+	onEnd    []func(context.Context, OrgID, ID)
+	onChange []func(context.Context, OrgID, ID)
 }
 
 var _ Directory = (*Local)(nil)
@@ -45,6 +47,27 @@ func (l *Local) OnEnd(fn func(context.Context, OrgID, ID)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.onEnd = append(l.onEnd, fn)
+}
+
+// OnChange registers fn to be called, in the caller's goroutine, after a
+// conversation was created, changed or has ended, and before the call that did it
+// returns; of an end, after the functions of [Local.OnEnd]. It must not wait for
+// anything. It is told that something changed, not what: of two changes at once the
+// later may be told first, so who wants to know reads the conversation.
+func (l *Local) OnChange(fn func(context.Context, OrgID, ID)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.onChange = append(l.onChange, fn)
+}
+
+// changed tells of a change.
+func (l *Local) changed(ctx context.Context, org OrgID, id ID) {
+	l.mu.Lock()
+	subscribers := slices.Clone(l.onChange)
+	l.mu.Unlock()
+	for _, fn := range subscribers {
+		fn(ctx, org, id)
+	}
 }
 
 // Organisation fails with CodeNotFound.
@@ -77,6 +100,7 @@ type NewParticipant struct {
 	Purpose    Purpose
 	UserID     UserID // only for agent and user; must exist
 	Name       string // default: the user's name
+	QueueID    string // that routed the participant here; may be empty
 	MediaRoles []string
 	Attributes map[string]string
 }
@@ -111,7 +135,7 @@ func (l *Local) Create(ctx context.Context, org OrgID, in NewConversation) (Conv
 	}
 	for _, np := range in.Participants {
 		p := Participant{
-			ID: ParticipantID(uuid.NewString()), Purpose: np.Purpose, UserID: np.UserID, Name: np.Name, MediaRoles: slices.Clone(np.MediaRoles),
+			ID: ParticipantID(uuid.NewString()), Purpose: np.Purpose, UserID: np.UserID, Name: np.Name, QueueID: np.QueueID, MediaRoles: slices.Clone(np.MediaRoles),
 			Attributes: maps.Clone(np.Attributes), ConnectedAt: c.StartedAt,
 		}
 		if p.UserID != "" {
@@ -129,6 +153,7 @@ func (l *Local) Create(ctx context.Context, org OrgID, in NewConversation) (Conv
 	if err := l.store.CreateConversation(ctx, c); err != nil {
 		return Conversation{}, fmt.Errorf("create conversation: %w", err)
 	}
+	l.changed(ctx, org, c.ID)
 	return c, nil
 }
 
@@ -161,6 +186,9 @@ func (in NewConversation) validate() error {
 		}
 		if len([]rune(p.Name)) > maxName {
 			bad(at+"name", "too.long")
+		}
+		if len(p.QueueID) > maxQueueID {
+			bad(at+"queueId", "too.long")
 		}
 		details = append(details, checkAttributes(at+"attributes", p.Attributes)...)
 	}
@@ -224,6 +252,7 @@ func (l *Local) SetAttributes(ctx context.Context, org OrgID, id ID, participant
 	if err != nil {
 		return fmt.Errorf("set attributes: %w", err)
 	}
+	l.changed(ctx, org, id)
 	return nil
 }
 
@@ -231,8 +260,9 @@ func (l *Local) SetAttributes(ctx context.Context, org OrgID, id ID, participant
 // called even if the conversation had ended before, so that a call repeated
 // after a crash finishes what the first began.
 func (l *Local) Disconnect(ctx context.Context, org OrgID, id ID) error {
-	now := l.clock.Now()
+	now, ended := l.clock.Now(), false
 	if _, err := l.store.UpdateConversation(ctx, org, id, func(c *Conversation) error {
+		ended = c.EndedAt.IsZero()
 		c.end(now)
 		return nil
 	}); err != nil {
@@ -243,6 +273,9 @@ func (l *Local) Disconnect(ctx context.Context, org OrgID, id ID) error {
 	l.mu.Unlock()
 	for _, fn := range subscribers {
 		fn(ctx, org, id)
+	}
+	if ended {
+		l.changed(ctx, org, id)
 	}
 	return nil
 }

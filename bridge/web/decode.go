@@ -39,10 +39,30 @@ func Decode(c *fiber.Ctx, v any) error {
 // DecodeLimit is [Decode] with another limit in bytes. Limits above the one of
 // the whole server have no effect.
 func DecodeLimit(c *fiber.Ctx, v any, limit int) error {
+	return decodeBody(c, v, limit, object)
+}
+
+// DecodeArray is [DecodeLimit] for a body that is one JSON array.
+func DecodeArray(c *fiber.Ctx, v any, limit int) error {
+	return decodeBody(c, v, limit, array)
+}
+
+// shape is the kind of value that a body must be.
+type shape struct {
+	opens byte
+	name  string
+}
+
+var (
+	object = shape{'{', "object"}
+	array  = shape{'[', "array"}
+)
+
+func decodeBody(c *fiber.Ctx, v any, limit int, want shape) error {
 	// Not c.Body(): that would unpack a compressed body, however large it becomes.
 	body := c.Request().Body()
 	if len(body) == 0 {
-		return badBody("The request needs a JSON object as its body.")
+		return badBody("The request needs a JSON " + want.name + " as its body.")
 	}
 	if !isJSON(c) {
 		return &cobridge.Error{Code: cobridge.CodeUnsupportedMediaType}
@@ -53,7 +73,7 @@ func DecodeLimit(c *fiber.Ctx, v any, limit int) error {
 			Params: map[string]string{"limit": strconv.Itoa(limit)},
 		}
 	}
-	return decodeObject(body, v)
+	return decodeJSON(body, v, want)
 }
 
 // isJSON judges the two headers that say what a body is.
@@ -69,16 +89,16 @@ func isJSON(c *fiber.Ctx) bool {
 	return !given || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
 
-// decodeObject is the one place that reads JSON of a caller.
-func decodeObject(body []byte, v any) error {
+// decodeJSON is the one place that reads JSON of a caller.
+func decodeJSON(body []byte, v any, want shape) error {
 	if !utf8.Valid(body) {
 		return badBody("The body is not UTF-8.")
 	}
 	if TooDeep(body, maxDepth) {
 		return badBody("The body nests more than " + strconv.Itoa(maxDepth) + " levels deep.")
 	}
-	if start := bytes.TrimLeft(body, " \t\r\n"); len(start) == 0 || start[0] != '{' {
-		return badBody("The body must be one JSON object.")
+	if start := bytes.TrimLeft(body, " \t\r\n"); len(start) == 0 || start[0] != want.opens {
+		return badBody("The body must be one JSON " + want.name + ".")
 	}
 	err := json.Unmarshal(body, v)
 	if err == nil {

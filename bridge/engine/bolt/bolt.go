@@ -19,6 +19,7 @@ import (
 
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/knowledge"
+	"github.com/cobridge/cobridge/bridge/notify"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 	"github.com/cobridge/cobridge/oauth"
@@ -33,6 +34,7 @@ var (
 	_ conversations.Store      = (*Store)(nil)
 	_ oauth.Store              = (*Store)(nil)
 	_ knowledge.Store          = (*Store)(nil)
+	_ notify.Store             = (*Store)(nil)
 )
 
 const (

@@ -53,6 +53,9 @@ const (
 	knowledgeBucket                     // str(org) str(tenant) session id -> JSON
 	knowledgeByIdentity                 // str(org) str(tenant) str(kind) str(who) str(visit) str(global visit) time(expiry) session id ->
 	knowledgeByExpiry                   // time(expiry) knowledge key ->
+	channelBucket                       // notification channel id -> JSON
+	channelByClient                     // str(org) str(client) time(created) channel id ->
+	channelByExpiry                     // time(expiry) channel id ->
 
 	bucketCount
 )
@@ -64,7 +67,7 @@ func (b bucket) name() []byte {
 		"claim", "claimByUntil", "redeemed", "redeemedByExpiry", "repeatable", "repeatableByExpiry", "event", "cursor",
 		"deployment", "deploymentByOrg", "secret", "organisation", "user", "userByName",
 		"conversation", "conversationByStart", "conversationByEnd", "client", "key", "revocation", "revocationByUntil",
-		"knowledge", "knowledgeByIdentity", "knowledgeByExpiry",
+		"knowledge", "knowledgeByIdentity", "knowledgeByExpiry", "channel", "channelByClient", "channelByExpiry",
 	}[b])
 }
 
@@ -73,7 +76,7 @@ func (b bucket) name() []byte {
 func (b bucket) grows() bool {
 	switch b {
 	case liveBucket, conversationBucket, // ids that are made here are ordered by time (UUIDv7)
-		deadlineBucket, liveByOrg, historyByOrg, redeemedByExpiry, repeatableByExpiry, claimByUntil, eventBucket, revocationByUntil, knowledgeByExpiry:
+		deadlineBucket, liveByOrg, historyByOrg, redeemedByExpiry, repeatableByExpiry, claimByUntil, eventBucket, revocationByUntil, knowledgeByExpiry, channelByExpiry:
 		return true
 	default:
 		return false

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
 	"github.com/cobridge/cobridge/bridge/knowledge"
+	"github.com/cobridge/cobridge/bridge/notify"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 	"github.com/cobridge/cobridge/oauth"
@@ -111,7 +112,7 @@ func fill(t *testing.T, store *bolt.Store) {
 	must(store.CreateConversation(t.Context(), conversations.Conversation{
 		ID: "c-1", OrgID: "org", ExternalTag: "tag", StartedAt: t0, EndedAt: t0.Add(time.Hour),
 		Participants: []conversations.Participant{{
-			ID: "p-1", Purpose: conversations.PurposeAgent, UserID: "u-1", Name: "Ann", MediaRoles: []string{"full"}, Attributes: map[string]string{"k": "v"}, ConnectedAt: t0, EndedAt: t0,
+			ID: "p-1", Purpose: conversations.PurposeAgent, UserID: "u-1", Name: "Ann", QueueID: "q-1", MediaRoles: []string{"full"}, Attributes: map[string]string{"k": "v"}, ConnectedAt: t0, EndedAt: t0,
 			Communications: []conversations.Communication{{ID: "m-1", Medium: conversations.MediumCall, State: conversations.StateConnected, Direction: "inbound", ConnectedAt: t0, DisconnectedAt: t0}},
 		}},
 	}))
@@ -125,6 +126,11 @@ func fill(t *testing.T, store *bolt.Store) {
 		Key: knowledge.Key{OrgID: "org", TenantID: "1", ID: "k-1"}, Facts: knowledge.Facts{CustomerID: "kim@example.org", AgentID: "ann", VisitID: "v-17", GlobalVisitID: "g-1"},
 		ConversationID: "c-1", CreatedAt: t0, LastAccess: t0.Add(time.Minute), ExpiresAt: t0.Add(time.Hour),
 	}, t0, func(knowledge.Session) bool { return true }))
+	_, err = store.CreateNotificationChannel(t.Context(), notify.Channel{
+		ID: "n-1", Topics: []string{"v2.users.u-1.conversations"}, CreatedAt: t0, UsedAt: t0.Add(time.Minute), ExpiresAt: t0.Add(time.Hour), Version: 2,
+		Token: oauth.Principal{OrgID: "org", ClientID: "client", Scopes: []string{"notifications"}, TokenID: "jti", Generation: 7, IssuedAt: t0, ExpiresAt: t0.Add(time.Hour)},
+	}, func([]notify.Channel) []notify.ChannelID { return nil })
+	must(err)
 	followOne(t, store)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/knowledge"
+	"github.com/cobridge/cobridge/bridge/notify"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 	"github.com/cobridge/cobridge/oauth"
@@ -27,6 +28,7 @@ type Store interface {
 	conversations.Store
 	oauth.Store
 	knowledge.Store
+	notify.Store
 }
 
 // Engine is one opened engine.
@@ -55,6 +57,7 @@ func Run(t *testing.T, open func(*testing.T) Engine) {
 		{"conversations", conversationTests()},
 		{"oauth", oauthTests()},
 		{"knowledge", knowledgeTests()},
+		{"notification channels", notifyTests()},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
