@@ -28,7 +28,7 @@ const official = `{"id":"` + string(talk) + `","externalTag":"ticket","startTime
   "evaluations":[],"screenshares":[{"id":"s1","state":"connected"}]},
  {"id":"0a1b2c3d-0000-4000-8000-0000000000d2","purpose":"acd","startTime":"2026-03-04T05:00:01.000Z","endTime":"2026-03-04T05:00:09.000+0000",
   "calls":[{"id":"k2","state":"terminated","direction":"inbound","disconnectedTime":"2026-03-04T05:00:09.000Z"}]},
- {"id":"0a1b2c3d-0000-4000-8000-0000000000d3","purpose":"agent","user":{"id":"` + string(ann) + `"},"mediaRoles":["Full"],
+ {"id":"0a1b2c3d-0000-4000-8000-0000000000d3","purpose":"agent","user":{"id":"` + string(ann) + `"},"queueId":"0a1b2c3d-0000-4000-8000-0000000000e1","mediaRoles":["Full"],
   "calls":[{"id":"k3","state":"alerting","direction":"inbound"}],"messages":[{"id":"m1","direction":"inbound","disconnectedTime":"2026-03-04T05:00:08.000Z"}],
   "cobrowsesessions":[{"id":"b1","state":"connected"}]},
  {"id":"0a1b2c3d-0000-4000-8000-0000000000d4","purpose":"workflow"}]}`
@@ -66,7 +66,7 @@ func TestConversationTranslates(t *testing.T) {
 				Communications: []conversations.Communication{{ID: "k2", Medium: conversations.MediumCall, State: "terminated", Direction: "inbound", DisconnectedAt: at("09")}},
 			},
 			{
-				ID: "0a1b2c3d-0000-4000-8000-0000000000d3", Purpose: "agent", UserID: ann, MediaRoles: []string{"full"},
+				ID: "0a1b2c3d-0000-4000-8000-0000000000d3", Purpose: "agent", UserID: ann, QueueID: "0a1b2c3d-0000-4000-8000-0000000000e1", MediaRoles: []string{"full"},
 				Communications: []conversations.Communication{
 					{ID: "k3", Medium: conversations.MediumCall, State: "alerting", Direction: "inbound"},
 					{ID: "m1", Medium: conversations.MediumMessage, State: "disconnected", Direction: "inbound", DisconnectedAt: at("08")},

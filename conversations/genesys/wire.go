@@ -60,6 +60,7 @@ type wireParticipant struct {
 	UserID        string         `json:"userId"`
 	User          wireRef        `json:"user"`
 	Name          string         `json:"name"`
+	QueueID       string         `json:"queueId"`
 	MediaRoles    []string       `json:"mediaRoles"`
 	Attributes    map[string]any `json:"attributes"`
 	StartTime     moment         `json:"startTime"`
@@ -164,7 +165,7 @@ func (p wireParticipant) translate() conversations.Participant {
 	}
 	out := conversations.Participant{
 		ID: conversations.ParticipantID(strings.ToLower(p.ID)), Purpose: conversations.Purpose(strings.ToLower(p.Purpose)),
-		UserID: conversations.UserID(strings.ToLower(userID)), Name: cut(p.Name, maxName), MediaRoles: lower(p.MediaRoles),
+		UserID: conversations.UserID(strings.ToLower(userID)), Name: cut(p.Name, maxName), QueueID: cut(strings.ToLower(p.QueueID), maxName), MediaRoles: lower(p.MediaRoles),
 		ConnectedAt: p.ConnectedTime.time(), EndedAt: p.EndTime.time(),
 	}
 	if out.ConnectedAt.IsZero() {
