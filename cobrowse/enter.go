@@ -301,7 +301,7 @@ func agentBusy(holder SessionID) error {
 }
 
 func userUnknown() error {
-	return &cobridge.Error{Code: cobridge.CodeNotFound, Message: "No user of a session has this user token."}
+	return &cobridge.Error{Code: cobridge.CodeNotFound, Message: "No user of a session has this user token.", EntityName: EntityParticipant}
 }
 
 // ByUserToken returns the session and the participant that a user token names; the

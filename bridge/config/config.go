@@ -86,7 +86,7 @@ type Limits struct {
 	StartsPerMinute       int `yaml:"startsPerMinute" doc:"Sessions started per minute by customers' pages from one address; 0 = no limit."`
 	BodyBytes             int `yaml:"bodyBytes" doc:"Largest request body that is read at all, in bytes; calls of the API take at most 65536. Each connection may take as much memory."`
 	Connections           int `yaml:"connections" doc:"Most connections at a time."`
-	StreamsPerAddress     int `yaml:"streamsPerAddress" doc:"Most open streams from one address."`
+	StreamsPerAddress     int `yaml:"streamsPerAddress" doc:"Most open streams from one address; and, beside them, most CometD clients."`
 	PageFramesPerSecond   int `yaml:"pageFramesPerSecond" doc:"Frames per second in which a sharer may send its page, for ever; four times as many at once. 0 = no limit, else at least 10."`
 	PageBytesPerSecond    int `yaml:"pageBytesPerSecond" doc:"Bytes per second of these frames; eight times as many at once. 0 = no limit, else at least 524288."`
 }

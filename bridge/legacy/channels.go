@@ -298,6 +298,9 @@ func told(err error, args ...string) error {
 		}
 		return &bayeux.Error{Code: 403, Args: args, Text: text}
 	case cobridge.CodeNotFound:
+		if e.EntityName == cobrowse.EntityParticipant {
+			return &bayeux.Error{Code: 404, Args: args, Text: "No such user"}
+		}
 		return &bayeux.Error{Code: 404, Args: args, Text: "No such session"}
 	case cobridge.CodeConflict:
 		return &bayeux.Error{Code: 409, Args: args, Text: text}

@@ -262,7 +262,7 @@ func TestComingBack(t *testing.T) {
 	if got := other.join(digits, 1); got["userId"] != in["userId"] {
 		t.Errorf("a second join of the same client = %v", got)
 	}
-	if _, failure := other.publish("join", joinData(digits, 1, `,"userToken":"x"`)); failure != "404:"+digits+":No such session" {
+	if _, failure := other.publish("join", joinData(digits, 1, `,"userToken":"x"`)); failure != "404:"+digits+":No such user" {
 		t.Errorf("a join with a user token of nobody = %q", failure)
 	}
 

@@ -139,6 +139,10 @@ Click, in as many windows as you like; all three lead into one session:
   supervisor     %[4]s
   documentation  %[1]s/docs
 
+Or as the old product had it, with nine digits in between:
+  customer       %[13]s/shop/legacy
+  agent          %[1]s/cobrowse/slave.html
+
 Paste, for a session on another conversation (repeated, it finds the one that is there):
   TOKEN=$(%[5]s %[1]s/oauth/token -d grant_type=client_credentials -d client_id=%[6]s -d client_secret=%[7]s | grep -o '"access_token":"[^"]*"' | cut -d'"' -f4)
   SESSION=$(%[5]s %[1]s/api/v2/cobrowse/sessions -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"conversationId":"%[8]s","participants":[{"userId":"%[9]s","role":"agent"},{"userId":"%[10]s","role":"supervisor"}]}' | grep -o '"sessionId":"[^"]*"' | head -n1 | cut -d'"' -f4)
@@ -151,6 +155,6 @@ Paste, for a session on another conversation (repeated, it finds the one that is
   agent          %[9]s
   supervisor     %[10]s%[12]s
 `, info.BaseURL, info.CustomerURL, info.JoinURLs.Agent, info.JoinURLs.Supervisor, curl, info.ClientID, info.ClientSecret,
-		info.ConversationID, info.AgentUserID, info.SupervisorUserID, info.OrgID, certificate)
+		info.ConversationID, info.AgentUserID, info.SupervisorUserID, info.OrgID, certificate, s.cfg.DemoShopOrigin())
 	return err
 }
