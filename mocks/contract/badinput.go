@@ -33,6 +33,12 @@ func (sc *scene) writers(t T) (routes []route, conversation string) {
 		{method: http.MethodPut, path: historyPath + "/" + unknownID(93)},
 		{method: http.MethodPost, path: conversationsPath},
 		{method: http.MethodPatch, path: attributesPath(conv)},
+		{method: http.MethodPatch, path: cobrowseOf(b.ConversationID)},
+		{method: http.MethodPut, path: cobrowseOf(b.ConversationID) + "/recordingstate"},
+		{method: http.MethodPatch, path: participantOf(b.ConversationID, sc.target.AgentUserID)},
+		{method: http.MethodPatch, path: participantOf(b.ConversationID, sc.target.AgentUserID) + "/attributes"},
+		{method: http.MethodPatch, path: participantOf(b.ConversationID, sc.target.AgentUserID) + "/communications/" + unknownID(94)},
+		{method: http.MethodPost, path: participantOf(b.ConversationID, sc.target.SupervisorUserID) + "/replace"},
 		{method: http.MethodPost, path: redeemPath},
 	}, conv.ID
 }

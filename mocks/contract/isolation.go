@@ -55,6 +55,9 @@ func isolateCalls(t T, sc *scene) {
 	} {
 		sc.refused(t, http.StatusNotFound, r.code, call{method: r.method, path: r.path, body: r.body, token: sc.other(t)})
 	}
+	for _, r := range append(officialRoutes(conv.ID, agent, unknownID(84)), route{method: http.MethodPost, path: offerPath(conv.ID)}) {
+		sc.refused(t, http.StatusNotFound, "conversation.error.conversation.not.found", call{method: r.method, path: r.path, body: r.body, token: sc.other(t)})
+	}
 	if user := sc.target.OtherUserID; user != "" {
 		// The other organisation has a conversation and a user; the session is not its own.
 		theirs := sc.conversationAs(t, sc.other(t), "message", user)
@@ -91,7 +94,7 @@ func isolateLists(t T, sc *scene) {
 	for _, path := range []string{
 		sessionsPath + "?state=any&pageSize=100", sessionsPath + "?state=any&conversationId=" + live.ConversationID,
 		sessionsPath + "?state=any&conversationId=" + ended.ConversationID, historyPath + "?pageSize=100",
-		historyPath + "?conversationId=" + ended.ConversationID, conversationsPath + "?state=any&pageSize=100",
+		historyPath + "?conversationId=" + ended.ConversationID, cobrowsePath + "?pageSize=100", conversationsPath + "?state=any&pageSize=100",
 		deploymentsPath + "?pageSize=100", usersPath + "?state=any&pageSize=100", usersPath + "?id=" + sc.target.AgentUserID,
 	} {
 		a := sc.want(t, http.StatusOK, call{path: path, token: sc.other(t)})

@@ -26,7 +26,7 @@ type route struct {
 func (s *suite) routes() []route {
 	session, conv, id := sessionPath(unknownID(10)), conversationsPath+"/"+unknownID(11), unknownID(12)
 	deployment := body{"name": "Shop", "allowedOrigins": []any{"https://shop.example"}}
-	return []route{
+	return append(officialRoutes(unknownID(11), id, id), []route{
 		{http.MethodGet, mePath, "", nil},
 		{http.MethodHead, mePath, "", nil},
 		{http.MethodDelete, mePath, "", nil},
@@ -58,7 +58,9 @@ func (s *suite) routes() []route {
 		{http.MethodGet, historyPath + "/" + id, scopeSessionRead, nil},
 		{http.MethodPut, historyPath + "/" + id, scopeSessionWrite, body{"sessionToken": "123456789", "dateCreated": "1999-01-02T03:04:05Z", "dateEnded": "1999-01-02T04:04:05Z"}},
 		{http.MethodPost, linksPath(id), scopeSessionRead, nil},
-	}
+		{http.MethodGet, cobrowsePath, scopeConversationsRead, nil},
+		{http.MethodPost, offerPath(id), scopeConversationsWrite, nil},
+	}...)
 }
 
 func grantScopes(t T, sc *scene) {
