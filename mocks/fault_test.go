@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -206,8 +207,13 @@ func TestDelay(t *testing.T) {
 	}
 	// Whoever does not want to wait that long gives up.
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { answered <- c.do(ctx, http.MethodGet, "/version", "") }()
+	for len(m.CallsTo(version)) < 2 {
+		runtime.Gosched()
+	}
 	cancel()
-	if got := c.do(ctx, http.MethodGet, "/version", ""); !errors.Is(got.err, context.Canceled) {
+	if got := <-answered; !errors.Is(got.err, context.Canceled) {
 		t.Errorf("a caller who gives up gets %d, %v, want its own error", got.status, got.err)
 	}
 	// Truly waiting works as well.

@@ -202,6 +202,10 @@ func (m *Mock) Turn(d time.Duration) {
 	if d < 0 {
 		m.t.Fatalf("mocks: Turn(%s): the clock does not go back", d)
 	}
+	// What happened before is written down at the time at which it happened.
+	if err := m.app.Attached(m.t.Context()); err != nil {
+		m.t.Fatalf("mocks: wait for attributes of conversations: %v", err)
+	}
 	m.clock.turn(d)
 	if err := m.app.Settle(m.t.Context()); err != nil {
 		m.t.Fatalf("mocks: settle what is due: %v", err)
