@@ -162,20 +162,20 @@ func TestOfferIsOfOneSite(t *testing.T) {
 func TestDecline(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	s, key := h.offer(t)
-	ended, err := h.Decline(t.Context(), key, "")
+	_, open := h.offer(t)
+	ended, err := h.Decline(t.Context(), open, "")
 	if err != nil || ended.EndReason != cobrowse.EndParticipantLeft {
 		t.Fatalf("Decline = %q, %v", ended.EndReason, err)
 	}
 	h.clock.Advance(time.Minute)
-	again, err := h.Decline(t.Context(), key, "")
+	again, err := h.Decline(t.Context(), open, "")
 	if err != nil || !again.EndedAt.Equal(ended.EndedAt) {
 		t.Errorf("Decline again = %s, %v; want the first end, %s", again.EndedAt, err, ended.EndedAt)
 	}
-	_, _, err = h.ByOffer(t.Context(), key)
+	_, _, err = h.ByOffer(t.Context(), open)
 	wantFailure(t, "ByOffer of a declined one", err, cobridge.CodeSessionEnded, "")
 
-	s, key = h.offer(t)
+	s, key := h.offer(t)
 	_, token, err := h.ByOffer(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)

@@ -193,6 +193,7 @@ func (one side) purpose() conversations.Purpose {
 		invited = conversations.PurposeCustomer
 	case cobrowse.RoleAgent:
 		invited = conversations.PurposeAgent
+	default: // supervisors
 	}
 	return cmp.Or(one.member.Purpose, invited)
 }
