@@ -23,6 +23,8 @@ import (
 	"github.com/cobridge/cobridge/bridge/knowledge"
 	"github.com/cobridge/cobridge/bridge/legacy"
 	"github.com/cobridge/cobridge/bridge/limit"
+	"github.com/cobridge/cobridge/bridge/notify"
+	"github.com/cobridge/cobridge/bridge/notify/socket"
 	"github.com/cobridge/cobridge/bridge/pages"
 	"github.com/cobridge/cobridge/bridge/stream"
 	"github.com/cobridge/cobridge/bridge/web"
@@ -58,6 +60,10 @@ type App struct {
 	directory    conversations.Directory // local, unless conversations of an organisation are elsewhere
 	cloud        *genesys.Directory      // nil unless they are
 	cobrowse     *cobrowse.Service
+	notify       *notify.Service
+	sockets      *socket.Server            // of notification channels
+	feed         *api.Feed                 // of them
+	deaf         func()                    // ends that notify hears of revoked tokens
 	knowledge    *knowledge.Service        // nil unless Knowledge Center sessions are offered
 	channels     *legacy.Channels          // nil unless Co-browse is offered
 	restrictions *legacy.RestrictionsWatch // nil without a file of them
@@ -136,6 +142,7 @@ func (a *App) build(ctx context.Context, o Options) error {
 		return fmt.Errorf("seed: %w", err)
 	}
 	a.restrict(ctx)
+	a.openNotifications()
 	return a.mount(o) //nolint:contextcheck // an error handler has the context of its request
 }
 
@@ -174,7 +181,7 @@ func (a *App) mount(o Options) error {
 	}
 	deps := api.Deps{
 		OAuth: a.oauth, Sessions: a.cobrowse, Deployments: a.store, Directory: a.directory, Organisations: a.local,
-		BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit,
+		Notifications: a.notify, BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit,
 		Checks: []api.Check{{Name: "lifecycle", Run: a.isReady}, {Name: "store", Run: a.store.Ping}},
 	}
 	if a.cloud == nil {
@@ -196,6 +203,7 @@ func (a *App) mount(o Options) error {
 	operations.Get("/metrics", a.metrics.handler(a.store, a.hub.Pictures))
 	api.Mount(a.fiber, deps)
 	a.hub.Mount(a.fiber)
+	a.mountNotifications(deps, deps.Limits.Address)
 	if err := a.mountLegacy(deps.Limits, p); err != nil {
 		return err
 	}
@@ -319,6 +327,7 @@ var _ io.Closer = (*App)(nil)
 
 // Close closes the store. Everything that uses the application has stopped.
 func (a *App) Close() error {
+	a.deaf()
 	if a.upstream != nil {
 		a.upstream.Close()
 	}

@@ -22,7 +22,7 @@ const purgeInterval = 10 * time.Minute
 func (a *App) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, 8)
-	listening, listeners := make(chan struct{}, 2), 1 // for what happens, before anybody is let in
+	listening, listeners := make(chan struct{}, 3), 2 // for what happens, before anybody is let in
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work := func(name string, fn func(context.Context) error) {
@@ -36,6 +36,7 @@ func (a *App) Run(ctx context.Context) error {
 	work("sessions", a.cobrowse.Run)
 	listens := func() { listening <- struct{}{} }
 	work("streams", func(ctx context.Context) error { return a.hub.Run(ctx, listens) })
+	work("notifications", func(ctx context.Context) error { return a.tellNotifications(ctx, listens) })
 	if a.channels != nil {
 		listeners++
 		work("channels", func(ctx context.Context) error { return a.channels.Run(ctx, listens) })
@@ -102,6 +103,7 @@ func (a *App) tidy(ctx context.Context) {
 		}
 	}
 	a.purgeKnowledge(ctx)
+	a.purgeNotifications(ctx)
 	if _, err := a.oauth.Purge(ctx); err != nil && ctx.Err() == nil {
 		a.log.WarnContext(ctx, "purging tokens failed", "err", err)
 	}
@@ -151,6 +153,8 @@ func (a *App) Serve(ctx context.Context, ln, admin net.Listener) error {
 	a.log.InfoContext(ctx, "shutting down", "drain", a.cfg.Shutdown.Drain)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Shutdown.Drain)
 	defer cancel()
+	var notifications error
+	wg.Go(func() { notifications = a.sockets.Shutdown(drain) }) // at the same time: its clients get a moment
 	err := errors.Join(cause, a.hub.Shutdown(drain))
 	if a.channels != nil {
 		err = errors.Join(err, a.channels.Shutdown(drain))
@@ -158,6 +162,7 @@ func (a *App) Serve(ctx context.Context, ln, admin net.Listener) error {
 	err = errors.Join(err, shutdown(drain, a.fiber, ln), shutdown(drain, a.admin, admin))
 	stop()
 	wg.Wait()
+	err = errors.Join(err, notifications)
 	close(failed)
 	for other := range failed {
 		err = errors.Join(err, other)

@@ -32,6 +32,7 @@ type conversationMember struct {
 	UserID           conversations.UserID        `json:"userId,omitempty"`
 	UserURI          string                      `json:"userUri,omitempty"`
 	Name             string                      `json:"name,omitempty"`
+	QueueID          string                      `json:"queueId,omitempty"`
 	MediaRoles       []string                    `json:"mediaRoles,omitempty"`
 	StartTime        web.Time                    `json:"startTime,omitzero"`
 	ConnectedTime    web.Time                    `json:"connectedTime,omitzero"`
@@ -81,7 +82,7 @@ func newConversationBody(c conversations.Conversation) conversationBody {
 
 func newConversationMember(p conversations.Participant) conversationMember {
 	m := conversationMember{
-		ID: p.ID, Purpose: p.Purpose, Role: p.Role(), UserID: p.UserID, Name: p.Name, MediaRoles: p.MediaRoles,
+		ID: p.ID, Purpose: p.Purpose, Role: p.Role(), UserID: p.UserID, Name: p.Name, QueueID: p.QueueID, MediaRoles: p.MediaRoles,
 		StartTime: web.Time(p.ConnectedAt), ConnectedTime: web.Time(p.ConnectedAt), EndTime: web.Time(p.EndedAt),
 		Attributes: p.Attributes, CobrowseSessions: []cobrowseCommunication{},
 	}
@@ -155,6 +156,7 @@ type createConversationRequest struct {
 		Purpose    conversations.Purpose `json:"purpose"`
 		UserID     conversations.UserID  `json:"userId"`
 		Name       string                `json:"name"`
+		QueueID    string                `json:"queueId"`
 		Attributes map[string]string     `json:"attributes"`
 	} `json:"participants"`
 }
@@ -168,7 +170,7 @@ func (a *api) createConversation(c *fiber.Ctx) error {
 	started := conversations.NewConversation{Medium: in.MediaType, ExternalTag: in.ExternalTag}
 	for _, p := range in.Participants {
 		started.Participants = append(started.Participants, conversations.NewParticipant{
-			Purpose: p.Purpose, UserID: p.UserID, Name: p.Name, Attributes: p.Attributes,
+			Purpose: p.Purpose, UserID: p.UserID, Name: p.Name, QueueID: p.QueueID, Attributes: p.Attributes,
 		})
 	}
 	conversation, err := a.Conversations.Create(c.UserContext(), orgOf(c), started)

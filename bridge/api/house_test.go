@@ -20,6 +20,7 @@ import (
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/notify"
 	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/bridge/web"
 	"github.com/cobridge/cobridge/cobrowse"
@@ -99,7 +100,8 @@ func newHouseWith(t testing.TB, invalidClient int, change ...func(*api.Deps)) *h
 	}
 	deps := api.Deps{
 		OAuth: h.oauth, Sessions: h.sessions, Deployments: store, Directory: h.directory, Conversations: h.directory, Organisations: h.directory,
-		BaseURL: baseURL + "/", Cookie: cookie, Version: "0.1.0", Commit: "4f1c0de",
+		Notifications: notify.New(notify.Config{Store: store, Clock: c.Now, Tokens: h.oauth, Users: h.directory}),
+		BaseURL:       baseURL + "/", Cookie: cookie, Version: "0.1.0", Commit: "4f1c0de",
 		SDKTexts: map[string]map[string]string{
 			"en": {"consent.version": "en-1", "consent.sharing": "Show this page?", "stop": "Stop"},
 			"de": {"consent.version": "de-1", "consent.sharing": "Diese Seite zeigen?", "stop": "Beenden"},
@@ -141,7 +143,7 @@ func (h *house) seed(t testing.TB) {
 			t.Fatalf("seed: %v", err)
 		}
 	}
-	all := []string{string(oauth.ScopeCobrowseRead), string(oauth.ScopeCobrowseWrite), string(oauth.ScopeConversationsWrite), string(oauth.ScopeUserRead), string(oauth.ScopeConversationsRead)}
+	all := []string{string(oauth.ScopeCobrowseRead), string(oauth.ScopeCobrowseWrite), string(oauth.ScopeConversationsWrite), string(oauth.ScopeUserRead), string(oauth.ScopeConversationsRead), string(oauth.ScopeNotifications)}
 	for _, spec := range []oauth.ClientSpec{
 		{ID: clientID, OrgID: string(org), Name: "Tests", Secret: clientSecret, Scopes: all},
 		{ID: "other-client", OrgID: string(otherOrg), Name: "Others", Secret: clientSecret, Scopes: all},

@@ -23,6 +23,7 @@ type Deps struct {
 	Directory     directory     // a conversations.Directory
 	Conversations starter       // a *conversations.Local; nil where conversations come from elsewhere and so cannot be started
 	Organisations organisations // a *conversations.Local, for names; nil = without
+	Notifications channels      // a *notify.Service
 
 	BaseURL       string           // public address of the service, with a gateway's prefix: https://host[:port][/prefix]
 	ViewerBaseURL string           // of the pages for viewers; empty = BaseURL
@@ -139,6 +140,7 @@ func (a *api) table() []route {
 		readTalks, writeTalks       = oauth.ScopeConversationsReadonly, oauth.ScopeConversations
 		readUsers                   = oauth.ScopeUsersReadonly
 		readSessions, writeSessions = oauth.ScopeCobrowseRead, oauth.ScopeCobrowseWrite
+		notifications               = oauth.ScopeNotifications
 	)
 	return []route{
 		{post, "/oauth/token", open, a.createToken},
@@ -200,6 +202,15 @@ func (a *api) table() []route {
 		{post, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.startFromDeployment},
 		{options, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.preflightStart},
 		{get, "/api/v2/cobrowse/deployments/:deploymentId/settings", open, a.getScriptSettings},
+
+		{get, "/api/v2/notifications/availabletopics", notifications, a.listTopics},
+		{post, channelsPath, notifications, a.createChannel},
+		{get, channelsPath, notifications, a.listChannels},
+		{head, channelsPath + "/:channelId", notifications, a.headChannel},
+		{get, channelsPath + "/:channelId/subscriptions", notifications, a.listSubscriptions},
+		{post, channelsPath + "/:channelId/subscriptions", notifications, a.addSubscriptions},
+		{put, channelsPath + "/:channelId/subscriptions", notifications, a.replaceSubscriptions},
+		{del, channelsPath + "/:channelId/subscriptions", notifications, a.deleteSubscriptions},
 
 		{get, "/", open, a.getRoot},
 		{get, "/healthz", open, getHealth},

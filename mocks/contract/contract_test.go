@@ -128,6 +128,7 @@ func TestInProcess(t *testing.T) {
 		"POST /api/v2/cobrowse/deployments/{deploymentId}/sessions 429": "the same",
 		"GET /api/v2/cobrowse/sessions/{sessionId}/stream 101":          "a WebSocket; bridge/stream tests it",
 		"GET /api/v2/cobrowse/sessions/{sessionId}/stream/check 204":    "the same",
+		"GET /channels/{channelId} 101":                                 "the same; bridge/notify/socket tests it",
 		"GET /metrics 200":                                              "bridge tests it",
 		"GET / 302":                                                     "bridge/api tests it",
 		"GET /cobrowse/join 303":                                        "only where viewers have an origin of their own; bridge/pages and TestDemo test it",

@@ -127,7 +127,7 @@ func Cases() []Case {
 	for _, area := range [][]Case{
 		tokenCases(), scopeCases(), tokenInfoCases(), conversationCases(), userCases(), createCases(), createRefusalCases(), conflictCases(),
 		joinTokenCases(), joinCases(), settingsCases(), participantCases(), endCases(), idempotencyCases(), deploymentCases(),
-		attachCases(), officialCases(), historyCases(), knowledgeCases(), legacyCases(), orderCases(), isolationCases(), badInputCases(), conventionCases(), lastCases(),
+		attachCases(), officialCases(), notificationCases(), historyCases(), knowledgeCases(), legacyCases(), orderCases(), isolationCases(), badInputCases(), conventionCases(), lastCases(),
 	} {
 		all = append(all, area...)
 	}
