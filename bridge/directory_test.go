@@ -61,13 +61,13 @@ func newBetween(t *testing.T, to string) *between {
 }
 
 // until asks for a session until it is as wanted; the test's own deadline ends it.
-func (h *house) until(token, id, want string) sessionBody {
+func (h *house) until(token, id, want string) {
 	h.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		status, data := h.call(http.MethodGet, sessionsPath+"/"+id, token, "")
-		if s := decode[sessionBody](h.t, data); status == http.StatusOK && s.State == want {
-			return s
+		if status == http.StatusOK && decode[sessionBody](h.t, data).State == want {
+			return
 		} else if time.Now().After(deadline) {
 			h.t.Fatalf("the session is %d %s, want it %s", status, data, want)
 		}
