@@ -188,11 +188,13 @@ func TestHistoryImportKilled(t *testing.T) {
 
 	half := make(chan struct{})
 	var once sync.Once
+	o.mu.Lock()
 	o.onGood = func(good int) {
 		if good >= n/2 {
 			once.Do(func() { close(half) })
 		}
 	}
+	o.mu.Unlock()
 	p := startWith(t, importLimit, env, append(args, list)...)
 	<-half
 	if err := p.cmd.Process.Kill(); err != nil {

@@ -3,7 +3,7 @@
 
 import { emit, off, on } from './events.js';
 import { makePointers, reportPointer } from './pointers.js';
-import { makePolicy, region } from './policy.js';
+import { makePolicy, pageOf, region } from './policy.js';
 import { framed, options, part, takeToken } from './options.js';
 import { focused, listen, quiet } from './quiet.js';
 import { makeRecorder } from './recorder.js';
@@ -392,11 +392,7 @@ const look = () => {
 		setState(why ? 'paused' : others().some((p) => p.connected) ? 'live' : 'waiting');
 		render();
 	}
-	const title = document.querySelector('title');
-	const page = why ? { t: 'page', url: '', title: '' } : {
-		t: 'page', url: location.origin + location.pathname,
-		title: title && ![title, ...title.childNodes].some(policy.isTextHidden) ? document.title.slice(0, 200) : '',
-	};
+	const page = { t: 'page', ...pageOf(policy, why) };
 	const told = JSON.stringify(page);
 	if (told !== toldPage && stream.send(page)) {
 		if (JSON.parse(toldPage || '{}').url !== page.url) tooLarge && recorder.full();
@@ -418,8 +414,7 @@ const onFocus = () => {
 // --- Permissions ------------------------------------------------------------
 
 const answer = (ok) => {
-	// Where the page has a button of its own for that, a viewer may have pressed it.
-	if (ok && acting) return;
+	if (ok && acting) return; // a viewer may have pressed it, where the page has a button of its own for that
 	const { n, kind, from } = asks.shift();
 	stream.send({ t: 'consent', kind, ok, to: from, n, text: settings.consent.version });
 	render();

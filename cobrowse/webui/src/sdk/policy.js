@@ -108,6 +108,19 @@ export const region = (policy, el) => {
 	return el;
 };
 
+/**
+ * What may be told of the page in front: its address and title, or nothing.
+ * @param {Policy} policy
+ * @param {string} why it is not shown; '' if it is
+ */
+export const pageOf = (policy, why) => {
+	const title = document.querySelector('title');
+	return why ? { url: '', title: '' } : {
+		url: location.origin + location.pathname,
+		title: title && ![title, ...title.childNodes].some(policy.isTextHidden) ? document.title.slice(0, 200) : '',
+	};
+};
+
 const list = (more) => [].concat(more ?? []).filter(Boolean);
 
 /**
