@@ -134,6 +134,13 @@ func (m *metrics) bayeux(stats func() bayeux.Stats) {
 	)
 }
 
+// notifications adds how many listen to notification channels.
+func (m *metrics) notifications(connections func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "cobridge_notifications_connections", Help: "Open WebSockets of notification channels.",
+	}, func() float64 { return float64(connections()) }))
+}
+
 // directory adds how calls of a remote directory end, and returns who counts them.
 func (m *metrics) directory() func(result string) {
 	calls := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cobridge_directory_calls_total", Help: "Calls of the remote directory, by how they ended."}, []string{"result"})

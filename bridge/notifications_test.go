@@ -60,7 +60,7 @@ type desk struct {
 	raw                 []byte // the latest frame
 }
 
-func (d *desk) call(t *testing.T, method, path, body string, into any) *http.Response {
+func (d *desk) call(t *testing.T, method, path, body string, into any) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, d.house.base+path, strings.NewReader(body))
 	if err != nil {
@@ -86,7 +86,6 @@ func (d *desk) call(t *testing.T, method, path, body string, into any) *http.Res
 			t.Fatalf("%s %s: %v", method, path, err)
 		}
 	}
-	return resp
 }
 
 // grant gets the demo client's token.

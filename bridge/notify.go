@@ -20,12 +20,13 @@ func (a *App) openNotifications() {
 // mountNotifications adds their WebSocket, and has them hear of what d knows.
 func (a *App) mountNotifications(d api.Deps, address *limit.Limiter) {
 	cfg := socket.Config{
-		// Deadlines of sockets are of this world, whatever time the service is told.
-		Channels: a.notify, Clock: time.Now, Log: a.log,
+		Channels: a.notify, Log: a.log,
+		Clock: time.Now, //nolint:forbidigo // deadlines of sockets are of this world, whatever time the service is told
 	}
 	if address != nil {
 		cfg.Allow = address.Allow
 	}
+	a.metrics.notifications(a.notify.Connections)
 	a.sockets = socket.New(cfg)
 	a.sockets.Mount(a.fiber)
 	a.feed = api.NewFeed(d, a.notify, a.log)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,11 +59,8 @@ func (f *Feed) ConversationChanged(ctx context.Context, org conversations.OrgID,
 
 // SessionChanged is for a follower of [cobrowse.Events].
 func (f *Feed) SessionChanged(e cobrowse.Event) {
-	switch e.Type {
-	case cobrowse.EventPageVisited, cobrowse.EventParticipantConnected, cobrowse.EventParticipantDisconnected:
-		return // nothing of it is told
-	}
-	if e.ConversationID != "" { // there is no topic without one
+	silent := []cobrowse.EventType{cobrowse.EventPageVisited, cobrowse.EventParticipantConnected, cobrowse.EventParticipantDisconnected} // nothing of it is told
+	if e.ConversationID != "" && !slices.Contains(silent, e.Type) {                                                                      // there is no topic without one
 		f.add(news{org: e.OrgID, conversation: e.ConversationID, session: e.SessionID}, "")
 	}
 }

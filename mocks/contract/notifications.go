@@ -313,9 +313,7 @@ func channelTime(t T, sc *scene) {
 
 func channelConnect(t T, sc *scene) {
 	c := sc.openChannel(t, sc.listener(t))
-	_, path, _ := strings.Cut(c.ConnectURI, "://")
-	path = path[strings.Index(path, "/channels/"):]
-	a := sc.do(t, call{path: path})
+	a := sc.do(t, call{path: "/channels/" + c.ID}) // as connectUri has it
 	var e envelope
 	a.into(t, &e)
 	if a.status != http.StatusBadRequest || e.Code != "bad.request" || a.header.Get("Upgrade") != "websocket" {

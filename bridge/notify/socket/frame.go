@@ -2,6 +2,7 @@ package socket
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/cobridge/cobridge"
@@ -43,12 +44,10 @@ func subscribed(m message, err error) ([]byte, error) {
 	if err != nil {
 		code := cobridge.CodeOf(err)
 		status := web.StatusOf(code)
-		r.Result, r.Topics, r.Status = strconv.Itoa(status), nil, "error"
-		switch code {
-		case cobridge.CodeInvalidTopic, cobridge.CodeTooManySubscriptions, cobridge.CodeUnauthorizedTopic:
+		r.Result, r.Topics, r.Status, r.Message = strconv.Itoa(status), nil, "error", string(code)
+		if slices.Contains([]cobridge.Code{cobridge.CodeInvalidTopic, cobridge.CodeTooManySubscriptions, cobridge.CodeUnauthorizedTopic}, code) {
 			r.Result, r.Status = "400", "failure"
 		}
-		r.Message = string(code)
 	}
 	return json.Marshal(r)
 }
