@@ -88,11 +88,11 @@ func TestHistoryImport(t *testing.T) {
 
 	// Interrupted in the middle.
 	ctx, interrupt := context.WithCancel(t.Context())
-	o.onGood = func(n int) {
+	o.whenGood(func(n int) {
 		if n == 500 {
 			interrupt()
 		}
-	}
+	})
 	var out, errs bytes.Buffer
 	if code := run(ctx, args, console{env: env, in: strings.NewReader(list), out: &out, err: &errs}); code != 1 || !strings.Contains(errs.String(), "interrupted; start it again to go on") {
 		t.Errorf("the interrupted run is %d, %q, %q", code, &out, &errs)
@@ -188,13 +188,11 @@ func TestHistoryImportKilled(t *testing.T) {
 
 	half := make(chan struct{})
 	var once sync.Once
-	o.mu.Lock()
-	o.onGood = func(good int) {
+	o.whenGood(func(good int) {
 		if good >= n/2 {
 			once.Do(func() { close(half) })
 		}
-	}
-	o.mu.Unlock()
+	})
 	p := startWith(t, importLimit, env, append(args, list)...)
 	<-half
 	if err := p.cmd.Process.Kill(); err != nil {

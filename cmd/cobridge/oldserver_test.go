@@ -61,6 +61,13 @@ func (o *oldCobrowse) forget() {
 	o.asked, o.onGood = map[int]int{}, nil
 }
 
+// whenGood has fn called after each good answer, with their number.
+func (o *oldCobrowse) whenGood(fn func(int)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.onGood = fn
+}
+
 // checkNotAsked checks that nothing was asked for that is there.
 func (o *oldCobrowse) checkNotAsked(t *testing.T, there map[string]client.HistoryRecord) {
 	t.Helper()
