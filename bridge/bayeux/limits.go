@@ -23,7 +23,7 @@ type Limits struct {
 
 	Call      time.Duration // for one call of the application that came over a WebSocket; 9 s
 	Write     time.Duration // for one write; 10 s
-	Idle      time.Duration // a connection waits for its next request after a long poll; 75 s
+	Idle      time.Duration // a connection waits for its next request after a long poll; 100 s
 	Look      time.Duration // between looks at waiting connections, whether their clients have gone; 5 s
 	Settle    time.Duration // events rest after an answer that went over another connection; 20 ms
 	Hello     time.Duration // until a WebSocket must have made a handshake; 10 s
@@ -53,7 +53,7 @@ func DefaultLimits() Limits {
 		Calls:         16,
 		Call:          9 * time.Second, Write: 10 * time.Second,
 		// As the server's own.
-		Idle: 75 * time.Second,
+		Idle: 100 * time.Second,
 		// A closed browser is noticed this much later at worst.
 		Look: 5 * time.Second,
 		// Longer than the way of an answer through this machine, shorter than people notice.

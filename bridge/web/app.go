@@ -29,7 +29,7 @@ type Config struct {
 
 	ReadTimeout    time.Duration // for one request, head and body; 15 s
 	WriteTimeout   time.Duration // for one answer; 30 s
-	IdleTimeout    time.Duration // between two requests of a connection; 75 s
+	IdleTimeout    time.Duration // between two requests of a connection; 100 s
 	RequestTimeout time.Duration // of the context a handler gets; 9 s
 	BodyLimit      int           // bytes, for every route; 256 KiB
 	ReadBufferSize int           // bytes, the largest head; 8 KiB

@@ -13,9 +13,9 @@ const (
 	// because exports are larger than any request.
 	defaultWriteTimeout = 30 * time.Second
 	// defaultIdleTimeout is how long a connection may rest between requests. A bit
-	// above the 60 s of common load balancers, so that they close first and no
-	// request meets a connection that we are just closing.
-	defaultIdleTimeout = 75 * time.Second
+	// above the 60 s of common load balancers and the 90 s of Go's clients, so that
+	// they close first and no request meets a connection that we are just closing.
+	defaultIdleTimeout = 100 * time.Second
 	// defaultRequestTimeout is the deadline of a request's context. The published
 	// client gives up after 10 s; one second is left for writing and the network.
 	defaultRequestTimeout = 9 * time.Second
