@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/testenv"
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
@@ -124,13 +125,10 @@ type question struct {
 	Address string `json:"address"`
 }
 
-// inJavaScript answers questions with node, and skips without it.
+// inJavaScript answers questions with node.
 func inJavaScript(t *testing.T, ask []question) []any {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("no node to compare with")
-	}
+	node := testenv.Need(t, testenv.Node)
 	in, err := json.Marshal(ask)
 	if err != nil {
 		t.Fatal(err)

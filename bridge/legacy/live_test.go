@@ -102,7 +102,7 @@ func TestGetSession(t *testing.T) {
 	for name, ask := range map[string]func() answer{
 		"a customer's page":  func() answer { return h.browser(shop).call(http.MethodGet, path, "") },
 		"an agent's desktop": func() answer { return h.browser(desktop).call(http.MethodGet, path, "") },
-		"by its Referer":     func() answer { return h.browser("").call(http.MethodGet, path, "", "Referer: "+desktop+"/workspace?x") },
+		"by its Referer":     func() answer { return h.browser("").call(http.MethodGet, path, "", "Referer: "+desktop+"/desk?x") },
 		"digits in three groups": func() answer {
 			return h.browser(shop).call(http.MethodGet, "/rest/live/sessions/"+digits[:3]+"-"+digits[3:], "")
 		},
