@@ -245,10 +245,8 @@ func placeController(d *decision, r EnterRequest) int {
 			continue
 		}
 		n++
-		if oldest < 0 || other.JoinedAt.Before(session.Participants[oldest].JoinedAt) {
-			if !other.Connection.Open || oldest < 0 {
-				oldest = i
-			}
+		if oldest < 0 || givesWay(other, session.Participants[oldest]) {
+			oldest = i
 		}
 	}
 	if n < maxControllers {
@@ -257,6 +255,15 @@ func placeController(d *decision, r EnterRequest) int {
 	}
 	session.Participants[oldest] = p
 	return oldest
+}
+
+// givesWay reports whether p is to make room before q: who has left does so before
+// who is there, and then who came first.
+func givesWay(p, q Participant) bool {
+	if p.Connection.Open != q.Connection.Open {
+		return q.Connection.Open
+	}
+	return p.JoinedAt.Before(q.JoinedAt)
 }
 
 // comeIn opens the link of participant i, or prepares for its join token.

@@ -215,6 +215,18 @@ func TestControllers(t *testing.T) {
 	if _, err := h.IssueToken(t.Context(), org, s.ID, last.Participant.ID); cobridge.CodeOf(err) != cobridge.CodeParticipantNotFound {
 		t.Errorf("a join token for a controller: %v, want not found", err)
 	}
+	// Who has left makes room before anybody who is there, however late it came.
+	late := h.enter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleController, Connected: true})
+	if _, err := h.Exit(t.Context(), org, late.UserToken); err != nil {
+		t.Fatalf("Exit: %v", err)
+	}
+	before := h.look(t, s.ID).Participants
+	after := h.enter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleController, Connected: true}).Session.Participants
+	for i, p := range before {
+		if replaced := after[i].ID != p.ID; replaced != (p.ID == late.Participant.ID) {
+			t.Errorf("controller %d of %d (open %t) replaced = %t", i, len(before), p.Connection.Open, replaced)
+		}
+	}
 	left, err := h.Exit(t.Context(), org, last.UserToken)
 	if err != nil || !left.Live() {
 		t.Errorf("Exit of a controller: live = %t, %v; want it to go on", left.Live(), err)
