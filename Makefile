@@ -8,7 +8,7 @@ COUNT   ?= 1
 ARGS    ?=
 
 # The components of bridge/testenv whose absence fails a test instead of skipping it.
-REQUIRE := chromium,node,python-httpx
+REQUIRE := chromium,node,python-httpx,curl,jq
 
 .PHONY: help build test race browser lint fmt fmt-check vet mod vuln cover bench microbench fuzz golden docs bundles bundles-check run tools check
 

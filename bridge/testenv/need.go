@@ -16,6 +16,8 @@ const (
 	Chromium    = "chromium"     // Chromium or Chrome, able to run headless
 	Node        = "node"         // Node.js 20 or later
 	PythonHTTPX = "python-httpx" // a Python 3 that can import httpx
+	Curl        = "curl"         // for commands that documents say to paste
+	JQ          = "jq"           // the same
 )
 
 // component says how to find a program: the first candidate that runs wins.
@@ -46,6 +48,8 @@ func components() map[string]component {
 			probe:      []string{"-c", "import httpx"},
 			hint:       "install the Debian package python3-httpx",
 		},
+		Curl: {candidates: []string{"curl"}, probe: []string{"--version"}, hint: "install the Debian package curl"},
+		JQ:   {candidates: []string{"jq"}, probe: []string{"--version"}, hint: "install the Debian package jq"},
 	}
 }
 

@@ -7,44 +7,10 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"sync"
 	"testing"
 )
-
-// What docs/knowledge-center.md says to paste is pasted, and prints what it says.
-func TestKnowledgeCenterPage(t *testing.T) {
-	t.Parallel()
-	for _, program := range []string{"sh", "curl", "jq"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not there, which the page asks for", program)
-		}
-	}
-	text, err := os.ReadFile("../../docs/knowledge-center.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := regexp.MustCompile("(?s)```sh\nbase=(\\S+)\n(.*?)```.*?```text\n(.*?)```").FindSubmatch(text)
-	if block == nil {
-		t.Fatal("the page has no block that starts with base=, with what it prints below")
-	}
-	if got, want := string(block[1]), "http://"+newDemo(console{}).Flag("listen").DefValue; got != want {
-		t.Errorf("base is %s, but the demo is at %s", got, want)
-	}
-	info, _ := demo(t)
-	cmd := exec.CommandContext(t.Context(), "sh", "-eu")
-	cmd.Stdin = strings.NewReader("base=" + info.BaseURL + "\n" + string(block[2]))
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil || string(out) != string(block[3]) {
-		t.Errorf("it prints (%v, %s)\n%s\nwant\n%s", err, &errs, out, block[3])
-	}
-}
 
 // The two headers keep their underscore on the way through a proxy, which may write
 // them in other letters; nginx needs underscores_in_headers for it.

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cobridge/cobridge/bridge/testenv"
 )
 
 // readMigration returns docs/migration.md.
@@ -173,11 +175,8 @@ func freeAddress(t *testing.T) string {
 // configurations. Only addresses and paths are those of this machine.
 func TestMigrationPage(t *testing.T) {
 	t.Parallel()
-	for _, program := range []string{"sh", "curl", "jq"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not there, which the page asks for", program)
-		}
-	}
+	testenv.Need(t, testenv.Curl)
+	testenv.Need(t, testenv.JQ)
 	page := readMigration(t)
 	before, after, found := strings.Cut(page, "\n## 8. ")
 	install, use, found2 := strings.Cut(before, "\n## 4. ")
