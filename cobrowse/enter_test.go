@@ -201,6 +201,7 @@ func TestControllers(t *testing.T) {
 	s := h.start(t, agentAndSupervisor).Session // the agent shares
 	var last cobrowse.Entered
 	for range 30 {
+		h.clock.Advance(time.Second)
 		last = h.enter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleController, Connected: true})
 	}
 	controllers := 0
@@ -216,6 +217,7 @@ func TestControllers(t *testing.T) {
 		t.Errorf("a join token for a controller: %v, want not found", err)
 	}
 	// Who has left makes room before anybody who is there, however late it came.
+	h.clock.Advance(time.Second)
 	late := h.enter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleController, Connected: true})
 	if _, err := h.Exit(t.Context(), org, late.UserToken); err != nil {
 		t.Fatalf("Exit: %v", err)
