@@ -228,8 +228,8 @@ organisations:
     clients: [{id: c, name: C, scopes: [all], secret: 12345678}]
 `)
 	_, err := config.Load(config.Sources{
-		File: path, Env: []string{"COBRIDGE_JOIN_TOKENLIFETIME=1m", "COBRIDGE_LIMITS_BODY_BYTES=big", "COBRIDGE_URL=http://127.0.0.1"},
-		OtherEnv: []string{"COBRIDGE_URL"}, Flags: flags(t, "--retention-history=soon"),
+		File: path, Env: []string{"COBRIDGE_JOIN_TOKENLIFETIME=1m", "COBRIDGE_LIMITS_BODY_BYTES=big", "COBRIDGE_SERVER=http://127.0.0.1"},
+		OtherEnv: []string{"COBRIDGE_SERVER"}, Flags: flags(t, "--retention-history=soon"),
 	})
 	want := []string{
 		`environment variable COBRIDGE_JOIN_TOKENLIFETIME is no key of the configuration`,

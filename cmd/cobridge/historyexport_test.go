@@ -111,7 +111,7 @@ func newArchive(t *testing.T, n int, change ...func(i int, s *cobrowse.Session))
 			t.Errorf("serve: %v", err)
 		}
 	})
-	a.env = []string{"COBRIDGE_URL=" + proxy.URL, "COBRIDGE_CLIENT_ID=reports", "COBRIDGE_CLIENT_SECRET=" + secret}
+	a.env = []string{"COBRIDGE_SERVER=" + proxy.URL, "COBRIDGE_CLIENT_ID=reports", "COBRIDGE_CLIENT_SECRET=" + secret}
 	return a
 }
 

@@ -28,7 +28,7 @@ const importLimit = 5 * time.Minute
 
 // importEnv is the environment of commands that call a demo.
 func importEnv(info demoInfo) []string {
-	return []string{"COBRIDGE_URL=" + info.BaseURL, "COBRIDGE_CLIENT_ID=" + info.ClientID, "COBRIDGE_CLIENT_SECRET=" + info.ClientSecret}
+	return []string{"COBRIDGE_SERVER=" + info.BaseURL, "COBRIDGE_CLIENT_ID=" + info.ClientID, "COBRIDGE_CLIENT_SECRET=" + info.ClientSecret}
 }
 
 func apiOf(t *testing.T, info demoInfo) *client.Client {

@@ -175,12 +175,12 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"session", "token", "a"}, 2, "accepts 2 arg(s)"},
 		{[]string{"session", "token", "a"}, 2, "Usage: cobridge session token SESSION PARTICIPANT"},
 		{[]string{"session", "fly"}, 2, "See: cobridge session --help"},
-		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", file, "--url", "http://127.0.0.1:1"}, 1, "connection refused"},
+		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", file, "--server", "http://127.0.0.1:1"}, 1, "connection refused"},
 		{[]string{"session", "list"}, 2, "which OAuth client?"},
 		{[]string{"session", "list", "--client-id", "x"}, 2, "no client secret"},
 		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", "/nowhere/secret"}, 1, "read secret"},
 		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", "-"}, 1, "empty or too long"},
-		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", file, "--url", "nowhere"}, 2, "base URL"},
+		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", file, "--server", "nowhere"}, 2, "base URL"},
 		{[]string{"session", "list", "--client-id", "x", "--client-secret-file", file, "--ca-file", file}, 1, "has none"},
 		{[]string{"history", "export", "--from", "yesterday"}, 2, `"yesterday" is no date`},
 	} {
@@ -200,7 +200,7 @@ func TestConfigCommands(t *testing.T) {
 	t.Parallel()
 	file := settings(t)
 	cli(t, nil, "", "config", "doc").want(t, 0, config.Document(), "")
-	r := cli(t, []string{"COBRIDGE_CONFIG=" + file, "COBRIDGE_URL=x", "COBRIDGE_CLIENT_ID=y"}, "", "config", "print", "--log-format=json")
+	r := cli(t, []string{"COBRIDGE_CONFIG=" + file, "COBRIDGE_SERVER=x", "COBRIDGE_CLIENT_ID=y"}, "", "config", "print", "--log-format=json")
 	r.want(t, 0, "secret: '***'", "")
 	r.want(t, 0, "format: json", "")
 	if strings.Contains(r.out, secret) {

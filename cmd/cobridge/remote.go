@@ -20,7 +20,7 @@ import (
 
 // The variables of the commands that call a running service.
 const (
-	envURL        = "COBRIDGE_URL"
+	envServer     = "COBRIDGE_SERVER"
 	envClientID   = "COBRIDGE_CLIENT_ID"
 	envSecret     = "COBRIDGE_CLIENT_SECRET"
 	envSecretFile = "COBRIDGE_CLIENT_SECRET_FILE"
@@ -29,11 +29,11 @@ const (
 
 // clientVariables are no keys of the service's configuration.
 func clientVariables() []string {
-	return []string{envURL, envClientID, envSecret, envSecretFile, envCAFile, envImportFrom, envImportUser, envImportPassword, envImportPasswordFile}
+	return []string{envServer, envClientID, envSecret, envSecretFile, envCAFile, envImportFrom, envImportUser, envImportPassword, envImportPasswordFile}
 }
 
 const remoteHelp = `These commands call a running service through its API, as the OAuth client that the flags or
-COBRIDGE_URL, COBRIDGE_CLIENT_ID, COBRIDGE_CLIENT_SECRET or COBRIDGE_CLIENT_SECRET_FILE, and
+COBRIDGE_SERVER, COBRIDGE_CLIENT_ID, COBRIDGE_CLIENT_SECRET or COBRIDGE_CLIENT_SECRET_FILE, and
 COBRIDGE_CA_FILE name. There is no flag for the secret itself: everybody on the machine could read it.`
 
 // onService adds the flags that find the service to all commands below cmd, and
@@ -41,14 +41,14 @@ COBRIDGE_CA_FILE name. There is no flag for the secret itself: everybody on the 
 func onService(cmd *cobra.Command, c console) func() (*client.Client, error) {
 	cmd.Long = cmd.Short + ".\n\n" + remoteHelp
 	flags := cmd.PersistentFlags()
-	address := flags.String("url", "", "public base URL of the service (default http://127.0.0.1:8080)")
+	address := flags.String("server", "", "public base URL of the service (default http://127.0.0.1:8080)")
 	id := flags.String("client-id", "", "OAuth client")
 	secretFile := flags.String("client-secret-file", "", "file with the client's secret; - reads it from standard input")
 	caFile := flags.String("ca-file", "", "PEM file with a certificate to trust besides the system's")
 	timeout := flags.Duration("timeout", 10*time.Second, "of one request")
 	return func() (*client.Client, error) {
 		o := client.Options{
-			BaseURL: first(*address, c.getenv(envURL), "http://127.0.0.1:8080"), ClientID: first(*id, c.getenv(envClientID)),
+			BaseURL: first(*address, c.getenv(envServer), "http://127.0.0.1:8080"), ClientID: first(*id, c.getenv(envClientID)),
 			ClientSecret: c.getenv(envSecret), Timeout: *timeout, UserAgent: "cobridge/" + buildVersion(),
 		}
 		if o.ClientID == "" {

@@ -19,7 +19,7 @@ func TestSessionCommands(t *testing.T) {
 	dir := t.TempDir()
 	info, _ := demo(t, "--data", dir, "--tls-self-signed", "--tls-name", "cobridge.example")
 	certificate := filepath.Join(dir, "cobridge-cert.pem")
-	env := []string{"COBRIDGE_URL=" + info.BaseURL, "COBRIDGE_CLIENT_ID=" + info.ClientID, "COBRIDGE_CLIENT_SECRET=" + info.ClientSecret, "COBRIDGE_CA_FILE=" + certificate}
+	env := []string{"COBRIDGE_SERVER=" + info.BaseURL, "COBRIDGE_CLIENT_ID=" + info.ClientID, "COBRIDGE_CLIENT_SECRET=" + info.ClientSecret, "COBRIDGE_CA_FILE=" + certificate}
 	do := func(args ...string) result {
 		t.Helper()
 		return cli(t, env, "", args...)
@@ -102,7 +102,7 @@ func TestExportFails(t *testing.T) {
 	stop()
 	output := filepath.Join(t.TempDir(), "export.jsonl")
 	env := []string{"COBRIDGE_CLIENT_ID=x", "COBRIDGE_CLIENT_SECRET=y"}
-	cli(t, env, "", "history", "export", "--url", info.BaseURL, "--timeout", "100ms", "--output", output).want(t, 1, "", "connection refused")
+	cli(t, env, "", "history", "export", "--server", info.BaseURL, "--timeout", "100ms", "--output", output).want(t, 1, "", "connection refused")
 	if _, err := os.Stat(output); err == nil {
 		t.Error("a failed export left its file")
 	}
