@@ -43,7 +43,7 @@ func main() {
 	flag.DurationVar(&h.lasts, "round", 4*time.Second, "length of a round")
 	flag.DurationVar(&h.warm, "warm", 1500*time.Millisecond, "length of the warm-up of each side")
 	flag.BoolVar(&h.calibrate, "calibrate", false, "compare the floors with themselves")
-	flag.StringVar(&h.only, "only", "", "some of get, create, token, relay, paced, viewers, bayeux, activation, browser and process, with commas; empty = all")
+	flag.StringVar(&h.only, "only", "", "some of get, create, token, relay, paced, viewers, bayeux, activation, browser, doubles and process, with commas; empty = all")
 	flag.StringVar(&h.binary, "binary", "", "measure this binary instead of building one")
 	flag.BoolVar(&h.write, "write", false, "write the report into "+reportPath)
 	flag.Parse()
@@ -122,6 +122,9 @@ func (h *harness) all(ctx context.Context, binary, dir string) (found findings, 
 		return found, err
 	}
 	if found.browser, err = h.browser(ctx, binary, dir); err != nil {
+		return found, err
+	}
+	if found.doubles, err = h.doubles(ctx, binary, dir); err != nil {
 		return found, err
 	}
 	if h.wants("process") {

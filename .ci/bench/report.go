@@ -31,6 +31,7 @@ type findings struct {
 	parked    *parkedPollers
 	activated *activated
 	browser   *seen
+	doubles   *doubles
 	process   *footprint
 }
 
@@ -72,6 +73,9 @@ func (h *harness) report(found findings, dir string) string {
 	}
 	if found.browser != nil {
 		found.browser.report(line)
+	}
+	if found.doubles != nil {
+		found.doubles.report(line)
 	}
 	if f != nil {
 		line("\n| process | measured | at most | |")
@@ -120,7 +124,7 @@ func (f findings) missed() bool {
 	p := f.process
 	return slices.ContainsFunc(f.requests, func(r *result) bool { return r.errors > 0 || r.ratio() < r.target }) || f.relay.missed() ||
 		f.viewers != nil && f.viewers.missed() || f.parked != nil && f.parked.failure != nil || f.activated != nil && f.activated.errors > 0 ||
-		f.browser != nil && f.browser.missed() ||
+		f.browser != nil && f.browser.missed() || f.doubles != nil && f.doubles.missed() ||
 		p != nil && (p.memory > memoryLimit || quantile(p.starts, 0.5) > startLimit || p.binary > binaryLimit || p.stripped > binaryLimit)
 }
 
