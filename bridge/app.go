@@ -44,6 +44,8 @@ type Options struct {
 	// VolatileStore gives up that what was acknowledged survives a crash. It is for
 	// applications in tests, over a store that is thrown away: see [bolt.Config].
 	VolatileStore bool
+
+	IDs IDs // of test doubles; nil = names are random, as they must be elsewhere
 }
 
 // App is the service, built and seeded. Its methods may be called concurrently,
@@ -114,7 +116,7 @@ func (a *App) build(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("start oauth: %w", err)
 	}
-	if err := a.openDirectory(o.Version); err != nil {
+	if err := a.openDirectory(o); err != nil {
 		return fmt.Errorf("open directory: %w", err)
 	}
 	joinKey, err := a.store.Secret(ctx, "join-token-key", []byte(uuid.NewString()+uuid.NewString())) // 244 random bits
@@ -127,7 +129,7 @@ func (a *App) build(ctx context.Context, o Options) error {
 	}
 	a.cobrowse = cobrowse.New(cobrowse.Config{
 		Remote: remote, RemoteOrg: a.legacyOrg(), RemoteImport: a.cfg.Legacy.Upstream.Import,
-		Store: a.store, Index: a.store, Deployments: a.store, Directory: a.directory, Clock: a.clock, Log: a.log,
+		Store: a.store, Index: a.store, Deployments: a.store, Directory: a.directory, Clock: a.clock, Log: a.log, IDs: o.IDs,
 		Tokens: cobrowse.NewJoinTokens(joinKey, issuer, a.cfg.Join.TokenLifetime, a.clock),
 		Rules: cobrowse.Rules{
 			DefaultTimeout: a.cfg.Session.DefaultTimeout, NeverJoined: a.cfg.Session.NeverJoined, Grace: a.cfg.Session.Grace,
@@ -142,7 +144,7 @@ func (a *App) build(ctx context.Context, o Options) error {
 		return fmt.Errorf("seed: %w", err)
 	}
 	a.restrict(ctx)
-	a.openNotifications()
+	a.openNotifications(o)
 	return a.mount(o) //nolint:contextcheck // an error handler has the context of its request
 }
 
@@ -163,7 +165,7 @@ func (a *App) mount(o Options) error {
 	}
 	a.web = web.Config{
 		Log: a.log, Clock: a.clock, NoHSTS: a.cfg.TLS.SelfSigned || !a.cfg.TLS.HSTS, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections, BodyLimit: a.cfg.Limits.BodyBytes,
-		Dialects: append(a.legacyDialects(), api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)),
+		Dialects: append(a.legacyDialects(), api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)), NewContextID: o.newIDs("correlation"),
 	}
 	a.fiber = web.NewApp(a.web)
 	a.hub = stream.New(stream.Config{
@@ -181,7 +183,7 @@ func (a *App) mount(o Options) error {
 	}
 	deps := api.Deps{
 		OAuth: a.oauth, Sessions: a.cobrowse, Deployments: a.store, Directory: a.directory, Organisations: a.local,
-		Notifications: a.notify, BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit,
+		Notifications: a.notify, BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit, NewContextID: o.newIDs("notice"),
 		Checks: []api.Check{{Name: "lifecycle", Run: a.isReady}, {Name: "store", Run: a.store.Ping}},
 	}
 	if a.cloud == nil {
@@ -208,7 +210,7 @@ func (a *App) mount(o Options) error {
 		return err
 	}
 	p.Mount(a.fiber)
-	if err := a.mountKnowledge(deps.Limits); err != nil {
+	if err := a.mountKnowledge(deps.Limits, o); err != nil {
 		return err
 	}
 	if a.cfg.Demo {

@@ -16,14 +16,15 @@ import (
 )
 
 // openDirectory chooses where conversations and users are.
-func (a *App) openDirectory(version string) error {
+func (a *App) openDirectory(o Options) error {
 	a.local = conversations.NewLocal(a.store, a.clock)
+	a.local.NameBy(o.IDs)
 	a.local.OnEnd(a.conversationEnded)
 	a.directory = a.local
 	if a.cfg.Directory != config.DirectoryGenesysCloud {
 		return nil
 	}
-	cfg := genesysConfig(a.cfg, version, a.clock, a.log)
+	cfg := genesysConfig(a.cfg, o.Version, a.clock, a.log)
 	cfg.Live, cfg.Observe = a.liveConversations, a.metrics.directory()
 	cloud, err := genesys.New(cfg)
 	if err != nil {

@@ -24,14 +24,14 @@ func (a *App) knowledgeConfig() legacy.KnowledgeConfig {
 
 // mountKnowledge adds Knowledge Center sessions, if they are offered. They count by
 // the limits of the API.
-func (a *App) mountKnowledge(l api.Limits) error {
+func (a *App) mountKnowledge(l api.Limits, o Options) error {
 	if !a.cfg.Legacy.Knowledge.Enabled {
 		return nil
 	}
 	cfg := a.knowledgeConfig()
 	sessions, err := knowledge.New(knowledge.Config{
 		Store: a.store, Clock: a.clock, Log: a.log, Profile: cfg.Profile, IdleTimeout: a.cfg.Legacy.Knowledge.IdleTimeout,
-		Tenants: a.cfg.Legacy.Knowledge.Tenants, Conversations: legacy.NewKnowledgeTie(a.directory),
+		Tenants: a.cfg.Legacy.Knowledge.Tenants, Conversations: legacy.NewKnowledgeTie(a.directory), NewID: o.newIDs("knowledgeSession"),
 	})
 	if err != nil {
 		return fmt.Errorf("start knowledge sessions: %w", err)

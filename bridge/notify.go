@@ -12,8 +12,8 @@ import (
 )
 
 // openNotifications builds notification channels, which end with their tokens.
-func (a *App) openNotifications() {
-	a.notify = notify.New(notify.Config{Store: a.store, Clock: a.clock, Tokens: a.oauth, Users: a.directory})
+func (a *App) openNotifications(o Options) {
+	a.notify = notify.New(notify.Config{Store: a.store, Clock: a.clock, Tokens: a.oauth, Users: a.directory, NewID: o.newIDs("channel")})
 	a.deaf = a.oauth.Subscribe(a.notify.Revoked)
 }
 

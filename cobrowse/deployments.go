@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -84,7 +82,7 @@ func (s *Service) CreateDeployment(ctx context.Context, d Deployment) (Deploymen
 	defer s.deploymentWrite.Unlock()
 	d.Restrictions = nil
 	if d.ID == "" {
-		d.ID = DeploymentID(uuid.NewString())
+		d.ID = DeploymentID(s.newUUID("deployment"))
 	} else if old, err := s.deployments.Deployment(ctx, d.ID); err == nil {
 		d.Restrictions = old.Restrictions
 	} else if cobridge.CodeOf(err) != cobridge.CodeNotFound {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -50,7 +48,7 @@ func (s *Service) openOn(ctx context.Context, d Deployment, name string, legacy 
 	}
 	return s.create(ctx, Session{
 		OrgID: d.OrgID, DeploymentID: d.ID, Legacy: legacy, Settings: Settings{AllowRemoteControl: d.Rules.AllowAgentControl, Timeout: s.rules.DefaultTimeout},
-		Participants: []Participant{{ID: ParticipantID(uuid.NewString()), Role: RoleCustomer, Name: name, State: ParticipantInvited}},
+		Participants: []Participant{{ID: s.newParticipantID(), Role: RoleCustomer, Name: name, State: ParticipantInvited}},
 	}, StartRequest{})
 }
 
@@ -200,14 +198,14 @@ func (s *Service) place(d *decision, r EnterRequest, back ParticipantID) (int, e
 		return i, nil
 	}
 	if r.Role == RoleController {
-		return placeController(d, r), nil
+		return s.placeController(d, r), nil
 	}
 	i := slices.IndexFunc(session.Participants, func(p Participant) bool { return p.Role == r.Role && !p.Removed })
 	if i < 0 {
 		if r.Role == RoleCustomer {
 			return 0, sessionConflict(session.ID, DetailCustomerLate, "A customer takes part from the start or not at all.")
 		}
-		p := Participant{ID: ParticipantID(uuid.NewString()), Role: r.Role, Name: r.Name, State: ParticipantInvited, Desk: r.Desk}
+		p := Participant{ID: s.newParticipantID(), Role: r.Role, Name: r.Name, State: ParticipantInvited, Desk: r.Desk}
 		if err := s.admit(d, p); err != nil {
 			return 0, err
 		}
@@ -236,9 +234,9 @@ func (s *Service) place(d *decision, r EnterRequest, back ParticipantID) (int, e
 
 // placeController makes a participant for a controller, in the place of one that
 // has left if there are too many.
-func placeController(d *decision, r EnterRequest) int {
+func (s *Service) placeController(d *decision, r EnterRequest) int {
 	session := &d.Session
-	p := Participant{ID: ParticipantID(uuid.NewString()), Role: RoleController, Name: r.Name, State: ParticipantInvited, Desk: r.Desk}
+	p := Participant{ID: s.newParticipantID(), Role: RoleController, Name: r.Name, State: ParticipantInvited, Desk: r.Desk}
 	oldest, n := -1, 0
 	for i, other := range session.Participants {
 		if other.Role != RoleController {

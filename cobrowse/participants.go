@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -90,7 +88,7 @@ func (s *Service) newcomer(ctx context.Context, session Session, in Invite) (Par
 		}
 	}
 	if in.Role == RoleCustomer {
-		return Participant{ID: ParticipantID(uuid.NewString()), Role: in.Role, Name: in.Name, State: ParticipantInvited}, nil
+		return Participant{ID: s.newParticipantID(), Role: in.Role, Name: in.Name, State: ParticipantInvited}, nil
 	}
 	if session.ConversationID == "" {
 		return s.newcomerTo(ctx, conversations.Conversation{OrgID: session.OrgID}, in)

@@ -29,6 +29,8 @@ type Config struct {
 	Remote       Remote
 	RemoteOrg    conversations.OrgID
 	RemoteImport bool
+
+	IDs IDs // nil = names are drawn at random, which everything but a test double wants
 }
 
 // Service applies the rules of cobrowse sessions. All methods may be called concurrently.
@@ -42,6 +44,7 @@ type Service struct {
 	log         *slog.Logger
 	rules       Rules
 	remote      remote
+	ids         IDs
 
 	// activity holds, per session, the latest user input that is not stored yet.
 	// actions are those of viewers that are not stored yet.
@@ -59,7 +62,7 @@ type Service struct {
 func New(cfg Config) *Service {
 	return &Service{
 		store: cfg.Store, index: cfg.Index, deployments: cfg.Deployments, directory: cfg.Directory, tokens: cfg.Tokens,
-		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, remote: remote{Remote: cfg.Remote, org: cfg.RemoteOrg, keeps: cfg.RemoteImport},
+		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, remote: remote{Remote: cfg.Remote, org: cfg.RemoteOrg, keeps: cfg.RemoteImport}, ids: cfg.IDs,
 		activity: map[SessionID]time.Time{}, actions: map[SessionID][]Action{}, defaults: map[conversations.OrgID]defaults{},
 	}
 }

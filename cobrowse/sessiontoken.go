@@ -13,11 +13,14 @@ import (
 type SessionToken string
 
 // sessionTokenDigits is fixed by the legacy product: its pages show three groups of three.
-const sessionTokenDigits = 9
+const (
+	sessionTokenDigits = 9
+	sessionTokens      = 1_000_000_000
+)
 
 // NewSessionToken returns nine random digits. They are not yet claimed.
 func NewSessionToken() (SessionToken, error) {
-	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000_000))
+	n, err := rand.Int(rand.Reader, big.NewInt(sessionTokens))
 	if err != nil {
 		return "", fmt.Errorf("draw a session token: %w", err)
 	}

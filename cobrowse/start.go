@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -250,7 +248,7 @@ func (s *Service) invite(ctx context.Context, c conversations.Conversation, invi
 	for i, in := range invites {
 		participants[i] = Participant{ID: ParticipantID(in.UserID), UserID: in.UserID, Role: in.Role, Name: in.Name, State: ParticipantInvited, AllowControl: in.AllowControl}
 		if in.Role == RoleCustomer {
-			participants[i].ID = ParticipantID(uuid.NewString())
+			participants[i].ID = s.newParticipantID()
 			continue
 		}
 		u, err := s.directory.User(ctx, c.OrgID, in.UserID)
@@ -312,16 +310,16 @@ func missingCapability(c conversations.Conversation, user conversations.UserID, 
 // create stores a new session with fresh ids. It fails with ErrRepeated, or
 // CodeConflict if the conversation has a live session.
 func (s *Service) create(ctx context.Context, session Session, r StartRequest) (Session, error) {
-	id, err := uuid.NewV7()
+	id, err := s.newSessionID()
 	if err != nil {
-		return Session{}, fmt.Errorf("draw a session id: %w", err)
+		return Session{}, err
 	}
 	for range maxAttempts {
 		now := s.clock.Now()
-		if session.Token, err = NewSessionToken(); err != nil {
+		if session.Token, err = s.newSessionToken(); err != nil {
 			return Session{}, err
 		}
-		session.ID, session.CreatedAt, session.TokenIssuedAt = SessionID(id.String()), now, now
+		session.ID, session.CreatedAt, session.TokenIssuedAt = id, now, now
 		created, err := s.attempt(ctx, session, func(d *decision) error {
 			d.Take = []Claim{tokenClaim(session.Token)}
 			if session.ConversationID != "" {

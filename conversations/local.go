@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/cobridge/cobridge"
 )
 
@@ -28,6 +26,7 @@ const (
 type Local struct {
 	store Store
 	clock cobridge.Clock
+	ids   IDs // nil = random
 
 	mu       sync.Mutex
 	onEnd    []func(context.Context, OrgID, ID)
@@ -124,18 +123,18 @@ func (l *Local) Create(ctx context.Context, org OrgID, in NewConversation) (Conv
 	now := l.clock.Now()
 	c := Conversation{ID: in.ID, OrgID: org, ExternalTag: in.ExternalTag, StartedAt: in.StartedAt}
 	if c.ID == "" {
-		id, err := uuid.NewV7() // ordered by time: neighbours share pages of a store
+		id, err := l.newID()
 		if err != nil {
-			return Conversation{}, fmt.Errorf("draw a conversation id: %w", err)
+			return Conversation{}, err
 		}
-		c.ID = ID(id.String())
+		c.ID = id
 	}
 	if c.StartedAt.IsZero() {
 		c.StartedAt = now
 	}
 	for _, np := range in.Participants {
 		p := Participant{
-			ID: ParticipantID(uuid.NewString()), Purpose: np.Purpose, UserID: np.UserID, Name: np.Name, QueueID: np.QueueID, MediaRoles: slices.Clone(np.MediaRoles),
+			ID: ParticipantID(l.newUUID("conversationParticipant")), Purpose: np.Purpose, UserID: np.UserID, Name: np.Name, QueueID: np.QueueID, MediaRoles: slices.Clone(np.MediaRoles),
 			Attributes: maps.Clone(np.Attributes), ConnectedAt: c.StartedAt,
 		}
 		if p.UserID != "" {
@@ -147,7 +146,7 @@ func (l *Local) Create(ctx context.Context, org OrgID, in NewConversation) (Conv
 				p.Name = u.Name
 			}
 		}
-		p.Communications = []Communication{{ID: uuid.NewString(), Medium: in.Medium, State: StateConnected, Direction: "inbound", ConnectedAt: c.StartedAt}}
+		p.Communications = []Communication{{ID: l.newUUID("communication"), Medium: in.Medium, State: StateConnected, Direction: "inbound", ConnectedAt: c.StartedAt}}
 		c.Participants = append(c.Participants, p)
 	}
 	if err := l.store.CreateConversation(ctx, c); err != nil {

@@ -32,6 +32,7 @@ type Feed struct {
 	api       *api
 	listeners listeners
 	log       *slog.Logger
+	newID     func() string // of correlation
 
 	mu    sync.Mutex
 	order []news
@@ -49,7 +50,11 @@ type news struct {
 // NewFeed returns a Feed that tells what d knows, which are Directory, Sessions and
 // BaseURL.
 func NewFeed(d Deps, to *notify.Service, log *slog.Logger) *Feed {
-	return &Feed{api: &api{Deps: d}, listeners: to, log: log, known: map[news]string{}, wake: make(chan struct{}, 1)}
+	newID := d.NewContextID
+	if newID == nil {
+		newID = uuid.NewString
+	}
+	return &Feed{api: &api{Deps: d}, listeners: to, log: log, newID: newID, known: map[news]string{}, wake: make(chan struct{}, 1)}
 }
 
 // ConversationChanged is for [conversations.Local.OnChange].
@@ -122,7 +127,7 @@ func (f *Feed) tell(ctx context.Context, n news, correlation string) {
 
 func (f *Feed) tryTell(ctx context.Context, n news, correlation string) error {
 	if correlation == "" {
-		correlation = uuid.NewString()
+		correlation = f.newID()
 	}
 	if n.session == "" {
 		c, err := f.api.Directory.Conversation(ctx, n.org, n.conversation)

@@ -38,6 +38,8 @@ type Deps struct {
 	ProbesApart bool
 	Version     string
 	Commit      string // may be empty
+
+	NewContextID func() string // of what is told without a request behind it; nil = random UUIDs
 }
 
 // Limits are the rate limits of these routes. A nil one limits nothing.

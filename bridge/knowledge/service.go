@@ -20,6 +20,7 @@ type Config struct {
 	Tenants       []string       // that profile 9.0 knows; empty = any
 	Conversations Conversations  // nil = sessions are tied to a conversation in the store only
 	Log           *slog.Logger   // nil = nothing is logged
+	NewID         func() string  // of sessions; nil = random ones, which everything but a test double wants
 }
 
 // Service is the three operations. Its methods may be called concurrently.
@@ -31,6 +32,7 @@ type Service struct {
 	tenants       []string
 	conversations Conversations
 	log           *slog.Logger
+	newID         func() SessionID
 	unwritten     unwritten
 }
 
@@ -38,8 +40,11 @@ type Service struct {
 func New(cfg Config) (*Service, error) {
 	s := &Service{
 		store: cfg.Store, clock: cfg.Clock, profile: cfg.Profile, idle: cfg.IdleTimeout,
-		tenants: slices.Clone(cfg.Tenants), conversations: cfg.Conversations, log: cfg.Log,
+		tenants: slices.Clone(cfg.Tenants), conversations: cfg.Conversations, log: cfg.Log, newID: newSessionID,
 		unwritten: unwritten{most: maxUnwritten},
+	}
+	if cfg.NewID != nil {
+		s.newID = func() SessionID { return SessionID(cfg.NewID()) }
 	}
 	if s.profile == "" {
 		s.profile = Profile850
@@ -66,7 +71,7 @@ func New(cfg Config) (*Service, error) {
 // ones never collide. What is too long or not readable, and in profile 9.0 an unknown
 // tenant, is CodeBadRequest.
 func (s *Service) Create(ctx context.Context, org OrgID, tenant string, f Facts) (Session, error) {
-	key, err := s.key(Key{OrgID: org, TenantID: tenant, ID: newSessionID()})
+	key, err := s.key(Key{OrgID: org, TenantID: tenant, ID: s.newID()})
 	if err != nil {
 		return Session{}, err
 	}

@@ -32,6 +32,10 @@ type Config struct {
 	Tokens Tokens
 	Users  Users
 	Limits Limits // zero = defaults
+
+	// NewID makes the ids of channels. Nil = random ones, 122 bits of which cannot be
+	// guessed; whoever sets it gives that up, as a test double may.
+	NewID func() string
 }
 
 // Service is the rules of channels.
@@ -41,6 +45,7 @@ type Service struct {
 	tokens Tokens
 	users  Users
 	limits Limits
+	newID  func() string
 
 	mu     sync.RWMutex
 	lines  map[ChannelID]*Line
@@ -50,7 +55,7 @@ type Service struct {
 // New returns a Service without connections.
 func New(cfg Config) *Service {
 	return &Service{
-		store: cfg.Store, clock: cfg.Clock, tokens: cfg.Tokens, users: cfg.Users, limits: cfg.Limits.withDefaults(),
+		store: cfg.Store, clock: cfg.Clock, tokens: cfg.Tokens, users: cfg.Users, limits: cfg.Limits.withDefaults(), newID: cfg.NewID,
 		lines: map[ChannelID]*Line{}, topics: map[conversations.OrgID]map[string]map[*Line]struct{}{},
 	}
 }
@@ -61,7 +66,7 @@ func New(cfg Config) *Service {
 func (s *Service) Create(ctx context.Context, p oauth.Principal) (Channel, error) {
 	now := s.clock.Now()
 	p.ClientName = "" // may change
-	c := Channel{ID: newChannelID(), Token: p, CreatedAt: now, UsedAt: now, Version: 1}
+	c := Channel{ID: s.newChannelID(), Token: p, CreatedAt: now, UsedAt: now, Version: 1}
 	c.ExpiresAt = s.expiry(c)
 	removed, err := s.store.CreateNotificationChannel(ctx, c, s.room)
 	if err != nil {
@@ -318,7 +323,10 @@ func (s *Service) Purge(ctx context.Context) (int, error) {
 }
 
 // newChannelID returns a random UUID (RFC 9562, version 4): 122 random bits.
-func newChannelID() ChannelID {
+func (s *Service) newChannelID() ChannelID {
+	if s.newID != nil {
+		return ChannelID(s.newID())
+	}
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80

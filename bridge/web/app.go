@@ -27,6 +27,8 @@ type Config struct {
 	// certificate for localhost it would force TLS on every other service there.
 	NoHSTS bool
 
+	NewContextID func() string // of requests that bring no correlation id; nil = random UUIDs
+
 	ReadTimeout    time.Duration // for one request, head and body; 15 s
 	WriteTimeout   time.Duration // for one answer; 30 s
 	IdleTimeout    time.Duration // between two requests of a connection; 100 s
@@ -77,7 +79,7 @@ func NewApp(cfg Config) *fiber.App {
 // ones or a route give.
 func Use(app *fiber.App, cfg Config) {
 	app.Use(
-		Correlate(), // first, so that every later line and answer has the id
+		Correlate(cfg.NewContextID), // first, so that every later line and answer has the id
 		Observe(cfg.Log, cfg.Clock, cfg.Observe),
 		Recover(),
 		RefuseSmuggling(), // before anything that looks at the request

@@ -17,14 +17,17 @@ type contextIDKey struct{}
 // ContextID returns the correlation id of the request: the caller's own if it
 // sent one of 1..64 letters, digits and dashes, else a new UUID. The first call
 // sets the header of the answer and the id in the request's context.
-func ContextID(c *fiber.Ctx) string {
+func ContextID(c *fiber.Ctx) string { return contextID(c, uuid.NewString) }
+
+// contextID is ContextID with a source of new ids.
+func contextID(c *fiber.Ctx, newID func() string) string {
 	ctx := c.UserContext()
 	if id := ContextIDFrom(ctx); id != "" {
 		return id
 	}
 	id := string(c.Request().Header.Peek(HeaderCorrelationID))
 	if !isContextID(id) {
-		id = uuid.NewString()
+		id = newID()
 	}
 	c.SetUserContext(context.WithValue(ctx, contextIDKey{}, id))
 	setContextID(c, id)
@@ -55,10 +58,14 @@ func isContextID(s string) bool {
 	return true
 }
 
-// Correlate returns the middleware that gives a request its correlation id.
-func Correlate() fiber.Handler {
+// Correlate returns the middleware that gives a request its correlation id. A
+// caller's own comes first, else one of newID; nil = random UUIDs.
+func Correlate(newID func() string) fiber.Handler {
+	if newID == nil {
+		newID = uuid.NewString
+	}
 	return func(c *fiber.Ctx) error {
-		ContextID(c)
+		contextID(c, newID)
 		return c.Next()
 	}
 }

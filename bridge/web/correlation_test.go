@@ -97,7 +97,7 @@ func TestLogHandlerKeepsItselfAround(t *testing.T) {
 
 func BenchmarkCorrelation(b *testing.B) {
 	app := fiber.New()
-	app.Use(web.Correlate())
+	app.Use(web.Correlate(nil))
 	app.Get("/", func(*fiber.Ctx) error { return nil })
 	serve := app.Handler()
 	for _, given := range []string{"", "3d1e8f3c-54a7-4c0e-8c55-07d7a0f3b0de"} {
