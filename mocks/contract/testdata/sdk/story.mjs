@@ -1,0 +1,314 @@
+/**
+ * The official JavaScript SDK of Genesys Cloud, as npm has it, against a running
+ * demonstration:
+ *
+ *   node story.mjs <the line of cobridge demo --json>
+ *
+ * It offers a session, watches it over a notification channel and ends it. The
+ * customer's browser, and the one in which the agent looks, are told by hand: no
+ * official client has calls for them. Whoever meets a failure sees which step it was.
+ */
+
+import assert from 'node:assert/strict';
+import platformClient from 'purecloud-platform-client-v2';
+import { Diary } from './diary.mjs';
+
+const demo = JSON.parse(process.argv[2]);
+const base = new URL(demo.baseUrl);
+const shop = `${base.protocol}//shop.localhost:${base.port}`;
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const date = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+
+/** A client of the service: setGateway is all that leads it here. */
+function clientOf() {
+	const client = new platformClient.ApiClientClass();
+	client.setGateway({ protocol: base.protocol.slice(0, -1), host: base.hostname, port: Number(base.port) });
+	return client;
+}
+
+const client = clientOf();
+const conversations = new platformClient.ConversationsApi(client);
+const users = new platformClient.UsersApi(client);
+const tokens = new platformClient.TokensApi(client);
+const notifications = new platformClient.NotificationsApi(client);
+
+/** A customer's page: it has no access token, and its browser says where it is from. */
+const page = new platformClient.WebDeploymentsApi(clientOf());
+const fromShop = { customHeaders: { Origin: shop } };
+
+/**
+ * @param {string} what the program does
+ * @param {() => Promise<void>} how
+ */
+async function step(what, how) {
+	try {
+		await how();
+	} catch (error) {
+		console.log(`FAILED: ${what}\n${error instanceof Error ? error.stack : JSON.stringify(error, null, '\t')}`);
+		process.exit(1);
+	}
+	console.log(`ok: ${what}`);
+}
+
+/**
+ * Wants a call to be refused, as the SDK reports it: it rejects with the body.
+ *
+ * @param {Promise<any>} call
+ * @param {number} status
+ * @param {string} code
+ */
+async function refused(call, status, code) {
+	let failure;
+	try {
+		const got = await call;
+		assert.fail(`want ${status} ${code}, got ${JSON.stringify(got)}`);
+	} catch (error) {
+		if (error instanceof assert.AssertionError) {
+			throw error;
+		}
+		failure = error;
+	}
+	assert.deepEqual([failure.status, failure.code], [status, code], JSON.stringify(failure));
+	assert.match(failure.contextId, uuid);
+	assert.ok(failure.message);
+	return failure;
+}
+
+/** What happens in a browser: the token of a join URL is redeemed. */
+async function join(token) {
+	const joined = await client.callApi('/api/v2/cobrowse/join', 'POST', {}, {}, {}, {}, { token, tab: 'tab-1' }, [], ['application/json'], ['application/json']);
+	assert.match(joined.sessionId, uuid);
+	return joined;
+}
+
+/** The participant on a side: sharer or viewer. */
+const on = (side, session) => session.participants.find(({ cobrowseRole }) => cobrowseRole === side);
+
+/** The states of both sides, for instance "offering alerting". */
+const states = (session) => [on('sharer', session)?.state, on('viewer', session)?.state].join(' ');
+
+/** A communication of the conversation's participant with this purpose. */
+const communication = (conversation, purpose, id) =>
+	conversation.participants.find((p) => p.purpose === purpose)?.cobrowsesessions?.find((c) => c.cobrowseSessionId === id);
+
+const topics = {
+	cobrowse: `v2.users.${demo.agentUserId}.conversations.cobrowseSessions`,
+	whole: `v2.users.${demo.agentUserId}.conversations`,
+};
+let diary;
+
+/**
+ * Wants both topics to tell that the offered session has come to a state.
+ *
+ * @param {string} sides as states says it
+ * @param {string} disconnectType of the viewer; undefined while it is not disconnected
+ */
+async function told(sides, disconnectType) {
+	const frame = await diary.next(topics.cobrowse, (body) => body.id === demo.conversationId && states(body) === sides && on('viewer', body).cobrowseSessionId === offer.id);
+	assert.equal(frame.version, '2');
+	assert.match(frame.metadata.CorrelationId, uuid);
+	const { eventBody } = frame;
+	for (const p of eventBody.participants) {
+		assert.match(p.id, uuid);
+		assert.equal(p.viewerUrl, undefined, 'a notification lets nobody in');
+		assert.ok(Array.isArray(p.controlling) && Array.isArray(p.mediaRoles));
+	}
+	const sharer = on('sharer', eventBody);
+	const viewer = on('viewer', eventBody);
+	assert.equal(sharer.purpose, 'customer');
+	assert.equal(viewer.purpose, 'agent');
+	assert.equal(viewer.disconnectType, disconnectType);
+	assert.ok(Array.isArray(eventBody.otherMediaUris));
+
+	const whole = await diary.next(topics.whole, (body) => body.id === demo.conversationId && communication(body, 'agent', offer.id)?.state === viewer.state && communication(body, 'customer', offer.id)?.state === sharer.state);
+	assert.match(whole.eventBody.startTime, date);
+	const { id, cobrowseRole, disconnectType: why } = communication(whole.eventBody, 'agent', offer.id);
+	assert.deepEqual([id, cobrowseRole, why], [viewer.communicationId, 'viewer', disconnectType]);
+	return { sharer, viewer };
+}
+
+/** Offers a session and looks at what the SDK makes of the answer. */
+async function offerOne() {
+	offer = await conversations.postConversationCobrowse(demo.conversationId);
+	assert.match(offer.id, uuid);
+	assert.match(offer.joinCode, /^\d{9}$/);
+	assert.match(offer.dateOfferEnds, date);
+	assert.equal(offer.websocketUrl, `wss://${base.host}/api/v2/cobrowse/sessions/${offer.id}/stream`);
+	assert.equal(offer.communicationType, 'Message');
+	assert.equal(offer.selfUri, `/api/v2/conversations/cobrowsesessions/${demo.conversationId}`);
+}
+
+let offer;
+let agent; // the viewer's participant in the conversation
+let customer;
+
+await step('it does not log in with a wrong secret', async () => {
+	await assert.rejects(clientOf().loginClientCredentialsGrant(demo.clientId, 'a wrong secret'), ({ response }) => {
+		assert.equal(response.status, 401);
+		assert.equal(response.data.error, 'invalid_client');
+		assert.ok(response.data.error_description);
+		return true;
+	});
+});
+
+await step('it logs in with client credentials', async () => {
+	const { accessToken, tokenExpiryTime } = await client.loginClientCredentialsGrant(demo.clientId, demo.clientSecret);
+	assert.ok(accessToken);
+	assert.ok(tokenExpiryTime > Date.now() + 60_000);
+});
+
+await step('it asks for its token', async () => {
+	const me = await tokens.getTokensMe();
+	assert.equal(me.organization.id, demo.orgId);
+	assert.equal(me.OAuthClient.id, demo.clientId);
+	assert.ok(me.authorizedScope.includes('conversations'));
+	await tokens.headTokensMe();
+	await refused(users.getUsersMe(), 400, 'not.a.user');
+});
+
+await step('it lists conversations', async () => {
+	const { entities, total } = await conversations.getConversations();
+	assert.equal(entities.length, total);
+	const one = entities.find(({ id }) => id === demo.conversationId);
+	assert.match(one.startTime, date);
+	assert.equal(one.endTime, undefined);
+	agent = one.participants.find(({ purpose }) => purpose === 'agent');
+	customer = one.participants.find(({ purpose }) => purpose === 'customer');
+	assert.equal(agent.userId, demo.agentUserId);
+	assert.deepEqual(agent.cobrowsesessions, []);
+	assert.equal((await conversations.getConversation(demo.conversationId)).id, demo.conversationId);
+	await refused(conversations.getConversation('00000000-dead-4bad-8000-000000000001'), 404, 'conversation.error.conversation.not.found');
+});
+
+await step('it finds users', async () => {
+	const { entities } = await users.getUsers({ pageSize: 100 });
+	assert.deepEqual(entities.map(({ id }) => id).sort(), [demo.agentUserId, demo.supervisorUserId].sort());
+	const one = await users.getUser(demo.supervisorUserId);
+	assert.deepEqual([one.id, one.name, one.state], [demo.supervisorUserId, 'Sam Supervisor', 'active']);
+	assert.ok(Number.isInteger(one.version));
+	await refused(users.getUser('00000000-dead-4bad-8000-000000000002'), 404, 'general.resource.not.found');
+});
+
+await step('it opens a notification channel, subscribes and connects', async () => {
+	const { entities: available } = await notifications.getNotificationsAvailabletopics();
+	assert.ok(available.some(({ id }) => id === 'v2.users.{id}.conversations.cobrowseSessions'));
+	const channel = await notifications.postNotificationsChannels();
+	assert.match(channel.expires, date);
+	await notifications.headNotificationsChannel(channel.id);
+	const { entities } = await notifications.postNotificationsChannelSubscriptions(channel.id, [{ id: topics.cobrowse }, { id: topics.whole }]);
+	assert.deepEqual(entities.map(({ id, state }) => [id, state]).sort(), [[topics.whole, 'Permitted'], [topics.cobrowse, 'Permitted']]);
+	assert.equal((await notifications.getNotificationsChannelSubscriptions(channel.id)).entities.length, 2);
+	await refused(notifications.postNotificationsChannelSubscriptions(channel.id, [{ id: 'v2.no.such.topic' }]), 400, 'notification.invalid.topic');
+	diary = new Diary(channel.connectUri);
+	await diary.open();
+	diary.send({ message: 'ping' });
+	await diary.next('channel.metadata', ({ message }) => message === 'pong');
+});
+
+await step('it offers a session on the conversation', async () => {
+	await refused(conversations.getConversationsCobrowsesession(demo.conversationId), 404, 'not.found');
+	await offerOne();
+	await told('offering alerting');
+});
+
+await step('it finds it among the cobrowse sessions', async () => {
+	const { entities } = await conversations.getConversationsCobrowsesessions();
+	assert.deepEqual(entities.map(({ id }) => id), [demo.conversationId]);
+	assert.equal(on('viewer', entities[0]).viewerUrl, undefined);
+	const one = await conversations.getConversationsCobrowsesession(demo.conversationId);
+	assert.equal(one.selfUri, offer.selfUri);
+	assert.equal(states(one), 'offering alerting');
+	assert.equal(on('sharer', one).id, customer.id);
+	const viewer = on('viewer', one);
+	assert.deepEqual([viewer.id, viewer.user.id, viewer.cobrowseSessionId, viewer.held], [agent.id, demo.agentUserId, offer.id, false]);
+	assert.equal(new URL(viewer.viewerUrl).origin, base.origin);
+});
+
+await step('a second offer is refused, and names the first', async () => {
+	const conflict = await refused(conversations.postConversationCobrowse(demo.conversationId), 409, 'request.conflict');
+	assert.deepEqual([conflict.id, conflict.sessionId, conflict.conversationId, conflict.entityId], [offer.id, offer.id, demo.conversationId, offer.id]);
+});
+
+await step('the customer comes with the join code, and the agent with viewerUrl', async () => {
+	await refused(page.getWebdeploymentsDeploymentCobrowseSessionId(demo.deploymentId, offer.joinCode, { customHeaders: { Origin: 'https://elsewhere.invalid' } }), 403, 'not.authorized');
+	await refused(page.getWebdeploymentsDeploymentCobrowseSessionId(demo.deploymentId, offer.id, fromShop), 404, 'not.found');
+	const seen = await page.getWebdeploymentsDeploymentCobrowseSessionId(demo.deploymentId, offer.joinCode, fromShop);
+	assert.deepEqual([seen.id, seen.joinCode, seen.dateOfferEnds], [offer.id, offer.joinCode, offer.dateOfferEnds]);
+	assert.equal((await join(seen.sessionJoinToken)).cobrowseRole, 'sharer');
+	await told('connected alerting');
+	const { viewerUrl } = on('viewer', await conversations.getConversationsCobrowsesession(demo.conversationId));
+	assert.equal((await join(new URL(viewerUrl).searchParams.get('token'))).cobrowseRole, 'viewer');
+	const { viewer } = await told('connected connected');
+	assert.match(viewer.connectedTime, date);
+	assert.equal(states(await conversations.getConversationsCobrowsesession(demo.conversationId)), 'connected connected');
+});
+
+await step('wrap-up, recording and attributes', async () => {
+	const id = demo.conversationId;
+	assert.deepEqual(await conversations.getConversationsCobrowsesessionParticipantWrapup(id, agent.id), {});
+	assert.deepEqual(await conversations.getConversationsCobrowsesessionParticipantWrapupcodes(id, agent.id), []);
+	assert.equal(await conversations.putConversationsCobrowsesessionRecordingstate(id, { state: 'NONE' }), 'NONE');
+	await refused(conversations.putConversationsCobrowsesessionRecordingstate(id, { state: 'ACTIVE' }), 400, 'constraint.validation');
+	const set = await conversations.patchConversationsCobrowsesessionParticipantAttributes(id, agent.id, { body: { attributes: { desk: '7' } } });
+	assert.equal(set.attributes.desk, '7');
+	const frame = await diary.next(topics.whole, (body) => body.participants.some((p) => p.id === agent.id && p.attributes.desk === '7'));
+	assert.equal(frame.eventBody.id, id);
+	await refused(conversations.patchConversationsCobrowsesessionParticipantAttributes(id, customer.id.replace(/^./, 'f'), { body: { attributes: {} } }), 404, 'conversation.error.participant.not.found');
+});
+
+await step('another user takes the place of the agent', async () => {
+	await conversations.postConversationsCobrowsesessionParticipantReplace(demo.conversationId, agent.id, { body: { transferType: 'Unattended', userId: demo.supervisorUserId } });
+	const frame = await diary.next(topics.cobrowse, (body) => on('viewer', body)?.user.id === demo.supervisorUserId);
+	assert.equal(states(frame.eventBody), 'connected alerting');
+	const viewer = on('viewer', await conversations.getConversationsCobrowsesession(demo.conversationId));
+	assert.deepEqual([viewer.user.id, viewer.state, viewer.purpose], [demo.supervisorUserId, 'alerting', 'agent']);
+	await refused(conversations.postConversationsCobrowsesessionParticipantReplace(demo.conversationId, viewer.id, { body: { queueId: demo.orgId } }), 400, 'conversations.error.queue.not.found');
+	await refused(conversations.patchConversationsCobrowsesessionParticipantCommunication(demo.conversationId, viewer.id, viewer.communicationId, { state: 'connected' }), 400, 'communication.state.required');
+});
+
+await step('it ends the session', async () => {
+	const ended = await conversations.patchConversationsCobrowsesession(demo.conversationId, { state: 'disconnected' });
+	const { state, disconnectType, disconnectedTime } = communication(ended, 'customer', offer.id);
+	assert.deepEqual([ended.id, state, disconnectType], [demo.conversationId, 'disconnected', 'client']);
+	assert.match(disconnectedTime, date);
+	const frame = await diary.next(topics.cobrowse, (body) => states(body) === 'disconnected disconnected');
+	assert.deepEqual([on('sharer', frame.eventBody).disconnectType, on('sharer', frame.eventBody).cobrowseSessionId], ['client', offer.id]);
+	await diary.next(topics.whole, (body) => communication(body, 'customer', offer.id)?.state === 'disconnected');
+	assert.deepEqual((await conversations.getConversationsCobrowsesessions()).entities, []);
+	const conversation = await conversations.getConversation(demo.conversationId);
+	assert.equal(conversation.endTime, undefined, 'the conversation goes on');
+	assert.equal(communication(conversation, 'customer', offer.id).state, 'disconnected');
+});
+
+await step('the customer declines the next offer', async () => {
+	await offerOne();
+	await told('offering alerting');
+	await page.deleteWebdeploymentsDeploymentCobrowseSessionId(demo.deploymentId, offer.joinCode, fromShop);
+	await told('disconnected disconnected', 'endpoint');
+	await refused(page.getWebdeploymentsDeploymentCobrowseSessionId(demo.deploymentId, offer.joinCode, fromShop), 410, 'cobrowse.session.ended');
+});
+
+await step('a participant hangs up on the third', async () => {
+	await offerOne();
+	await told('offering alerting');
+	await conversations.patchConversationsCobrowsesessionParticipant(demo.conversationId, agent.id, { body: { state: 'disconnected' } });
+	await told('disconnected disconnected', 'client');
+});
+
+await step('a session ends with its conversation', async () => {
+	await offerOne();
+	await told('offering alerting');
+	await conversations.postConversationDisconnect(demo.conversationId);
+	await told('disconnected disconnected', 'system');
+	assert.match((await conversations.getConversation(demo.conversationId)).endTime, date);
+	await refused(conversations.postConversationCobrowse(demo.conversationId), 404, 'conversation.error.conversation.not.found');
+});
+
+await step('it logs out: the token is dead, and so is the channel', async () => {
+	await tokens.deleteTokensMe();
+	await refused(conversations.getConversations(), 401, 'bad.credentials');
+	assert.equal(await diary.end(), 4401);
+});
+
+console.log('told');
+process.exit(0); // the SDK watches a file
