@@ -45,3 +45,15 @@ func TestOfficialSDK(t *testing.T) {
 	}
 	t.Logf("the official SDK:\n%s", out)
 }
+
+// The lock names packages and their hashes, not a machine that has them.
+func TestSDKLockNamesNoRegistry(t *testing.T) {
+	t.Parallel()
+	lock, err := os.ReadFile(filepath.Join("testdata", "sdk", "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(lock, []byte(`"integrity": "sha512-`)) || !json.Valid(lock) || bytes.Contains(lock, []byte(`"resolved"`)) {
+		t.Error("package-lock.json has no hashes, or has addresses")
+	}
+}
