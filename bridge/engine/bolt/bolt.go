@@ -62,9 +62,10 @@ type Config struct {
 	OnCommit func(Commit)
 	// Clock measures how long a commit takes, for OnCommit; nil = not measured.
 	Clock cobridge.Clock
-	// Volatile gives durability up: nothing is synced, so a commit takes microseconds,
-	// and a crash of the machine can leave a file that nothing opens again. It is for
-	// stores that are thrown away with the test that made them, and for nothing else.
+	// Volatile gives durability up: nothing is synced, and many changes share a commit,
+	// which comes after their answers. A crash loses some of them, or leaves a file that
+	// nothing opens again. It is for stores that are thrown away with the test that made
+	// them, and for nothing else. OnCommit and Stats take each change for a commit.
 	Volatile bool
 }
 
@@ -88,6 +89,7 @@ type Store struct {
 	closed    atomic.Bool
 	broken    atomic.Pointer[brokenError] // why nothing is written any more
 	stuck     bool                        // the writer's: a transaction can be neither ended nor undone
+	standing  *standing                   // of a volatile store, which has no writer; else nil
 
 	sessions    *recordCache[cobrowse.SessionID, cobrowse.Session]
 	talks       *recordCache[conversations.ID, conversations.Conversation]
@@ -133,7 +135,11 @@ func open(ctx context.Context, cfg Config, options bbolt.Options) (*Store, error
 		return nil, err
 	}
 	s.closeOnce = sync.OnceValue(s.close)
-	s.writer.Go(s.write)
+	if cfg.Volatile {
+		s.standing = &standing{}
+	} else {
+		s.writer.Go(s.write)
+	}
 	if errors.Is(missing, fs.ErrNotExist) {
 		s.log.InfoContext(ctx, "new store made", "path", cfg.Path)
 	}
@@ -242,7 +248,11 @@ func (s *Store) close() error {
 	s.closed.Store(true)
 	close(s.closing)
 	s.writer.Wait()
-	if err := s.closeFile(); err != nil {
+	var failed error
+	if s.standing != nil {
+		failed = s.end()
+	}
+	if err := errors.Join(failed, s.closeFile()); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil
@@ -307,6 +317,13 @@ func (s *Store) view(ctx context.Context, fn func(*txn) error) (err error) {
 			err = fmt.Errorf("read the store: panic: %v", r)
 		}
 	}()
+	if s.standing != nil {
+		s.standing.mu.Lock()
+		defer s.standing.mu.Unlock()
+		if s.standing.txn != nil {
+			return fn(s.standing.txn)
+		}
+	}
 	err = s.db.View(func(tx *bbolt.Tx) error { return fn(&txn{tx: tx}) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return unavailable(err)

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -60,3 +61,31 @@ func TextKey(s string) []byte { return appendText(nil, s) }
 
 // StrKey exposes the form of a string in a key.
 func StrKey(s string) []byte { return appendStr(nil, s) }
+
+// Backwards deletes entries of a bucket that has many, then goes backwards over it
+// in the same transaction, from below bound.
+func (s *Store) Backwards(remove func(key []byte) bool, bound []byte) (keys []string, err error) {
+	err = s.db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(secretBucket.name())
+		var gone [][]byte
+		if err := b.ForEach(func(key, _ []byte) error {
+			if remove(key) {
+				gone = append(gone, bytes.Clone(key))
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		for _, key := range gone {
+			if err := b.Delete(key); err != nil {
+				return err
+			}
+		}
+		c := b.Cursor()
+		for key, _ := lastBelow(c, bound); key != nil; key, _ = previous(c, key) {
+			keys = append(keys, string(key))
+		}
+		return nil
+	})
+	return keys, err
+}

@@ -91,13 +91,33 @@ func successor(prefix []byte) []byte {
 
 // lastBelow places c on the last entry below bound; nil is above everything.
 func lastBelow(c *bbolt.Cursor, bound []byte) (key, value []byte) {
+	if first, _ := c.First(); first == nil {
+		return nil, nil // bbolt looks for the last entry for ever where this transaction has deleted all
+	}
 	if bound == nil {
 		return c.Last()
 	}
-	if key, _ := c.Seek(bound); key == nil {
+	key, _ = c.Seek(bound)
+	if key == nil {
 		return c.Last()
 	}
-	return c.Prev()
+	return previous(c, key)
+}
+
+// previous moves c to the entry before that of key, on which it stands. For bbolt a
+// leaf whose entries this transaction has deleted is the beginning.
+func previous(c *bbolt.Cursor, key []byte) (before, value []byte) {
+	before, value = c.Prev()
+	if before != nil {
+		return before, value
+	}
+	if first, _ := c.Bucket().Cursor().First(); bytes.Equal(first, key) {
+		return nil, nil
+	}
+	for before == nil {
+		before, value = c.Prev()
+	}
+	return before, value
 }
 
 // txn is a transaction with its buckets at hand. It remembers the first failure of a
@@ -108,6 +128,9 @@ type txn struct {
 	writes  int      // counts attempts, so a transaction with none is clean
 	err     error    // of the first write that failed
 	after   []func() // to be run when the transaction is committed
+
+	stands bool    // it is that of a volatile store
+	undo   []entry // what the present change has replaced; only where it stands
 }
 
 func (t *txn) bucket(b bucket) *bbolt.Bucket {
@@ -126,6 +149,9 @@ func (t *txn) get(b bucket, key []byte) []byte { return t.bucket(b).Get(key) }
 
 func (t *txn) put(b bucket, key, value []byte) {
 	t.writes++
+	if t.stands {
+		t.note(b, key)
+	}
 	if t.err == nil {
 		t.err = t.bucket(b).Put(key, value)
 	}
@@ -133,6 +159,9 @@ func (t *txn) put(b bucket, key, value []byte) {
 
 func (t *txn) del(b bucket, key []byte) {
 	t.writes++
+	if t.stands {
+		t.note(b, key)
+	}
 	if t.err == nil {
 		t.err = t.bucket(b).Delete(key)
 	}

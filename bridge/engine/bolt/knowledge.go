@@ -69,7 +69,7 @@ func (t *txn) identityTaken(s knowledge.Session, identity knowledge.Identity, si
 	prefix := identityPrefix(identity)
 	least := append(bytes.Clone(prefix), through(since)...)
 	c := t.bucket(knowledgeByIdentity).Cursor()
-	for key, _ := lastBelow(c, successor(prefix)); bytes.HasPrefix(key, prefix) && bytes.Compare(key, least) >= 0; key, _ = c.Prev() {
+	for key, _ := lastBelow(c, successor(prefix)); bytes.HasPrefix(key, prefix) && bytes.Compare(key, least) >= 0; key, _ = previous(c, key) {
 		other, err := t.knowledgeSession(knowledge.Key{OrgID: s.OrgID, TenantID: s.TenantID, ID: knowledge.SessionID(key[len(prefix)+timeSize:])})
 		if err != nil {
 			return false, err

@@ -64,7 +64,7 @@ func (d *descent) next() (when, id, value []byte) {
 	a := d.arms[newest]
 	rest := a.key[len(a.prefix):]
 	when, id, value = rest[:timeSize], rest[timeSize:], a.value
-	key, following := a.cursor.Prev()
+	key, following := previous(a.cursor, a.key)
 	if a.set(key, following); a.key == nil {
 		d.arms = slices.Delete(d.arms, newest, newest+1)
 	}

@@ -42,6 +42,9 @@ func (s *Store) update(ctx context.Context, op operation) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if s.standing != nil {
+		return s.change(op)
+	}
 	r := &request{op: op, answer: make(chan error, 1)}
 	select {
 	case s.requests <- r:
