@@ -36,3 +36,6 @@ func (a *App) Follow(ctx context.Context, ready func(), fn func(cobrowse.Event))
 		return nil
 	})
 }
+
+// LastEvent returns the sequence of the latest event, 0 if there was none yet.
+func (a *App) LastEvent() uint64 { return a.store.LastEvent() }

@@ -20,6 +20,8 @@ type Call struct {
 	Status int         // of the answer; 0 = none came, or it is still under way
 	Fault  string      // that the answer was given to; "" = none
 	Err    error       // what the network is said to have done; nil = it worked
+
+	nearest string // route, where none matched
 }
 
 // Decode decodes the JSON body of the request into v.
@@ -110,6 +112,8 @@ func plainHeader(h http.Header) http.Header {
 
 // calls are recorded in the order in which they arrive.
 type calls struct {
+	most int // that are kept, 0 = all
+
 	mu  sync.Mutex
 	all []*Call
 }
@@ -117,6 +121,9 @@ type calls struct {
 func (c *calls) begin(call *Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.most > 0 && len(c.all) >= c.most {
+		c.all = append(c.all[:0], c.all[len(c.all)-c.most/2:]...) // the older half goes
+	}
 	c.all = append(c.all, call)
 }
 
@@ -146,14 +153,14 @@ func (c *calls) forget() {
 
 // Calls returns all requests so far, oldest first. Those of the mock's own methods
 // are not among them.
-func (m *Mock) Calls() []Call { return m.calls.to("") }
+func (m *Mock) Calls() []Call { return m.double.calls.to("") }
 
 // CallsTo returns the requests to one route so far, oldest first. The route is one of
 // [Mock.Routes], such as "POST /api/v2/cobrowse/sessions"; another fails the test.
 func (m *Mock) CallsTo(route string) []Call {
 	m.t.Helper()
-	return m.calls.to(m.named(route).name)
+	return m.double.calls.to(m.named(route).name)
 }
 
 // ForgetCalls empties the record, for instance after what comes before the test proper.
-func (m *Mock) ForgetCalls() { m.calls.forget() }
+func (m *Mock) ForgetCalls() { m.double.calls.forget() }

@@ -5,10 +5,12 @@ import (
 	"time"
 )
 
-// clock is a time that stands still until it is turned.
+// clock is a time that stands still until it is turned, or one that runs and can be
+// turned as well.
 type clock struct {
 	mu     sync.Mutex
-	now    time.Time
+	now    time.Time // when it was turned last
+	turned time.Time // in truth; zero = the clock stands still
 	alarms map[*alarm]struct{}
 }
 
@@ -41,7 +43,22 @@ func newClock(now time.Time) *clock {
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.now
+	return c.time()
+}
+
+// time is called with mu held.
+func (c *clock) time() time.Time {
+	if c.turned.IsZero() {
+		return c.now
+	}
+	return c.now.Add(time.Since(c.turned)).Truncate(time.Millisecond) //nolint:forbidigo // it runs as fast as time does in truth
+}
+
+// run makes the clock go on by itself from now on.
+func (c *clock) run() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turned = time.Now() //nolint:forbidigo // see time
 }
 
 // turn moves the clock on and sets off what is due.
@@ -49,8 +66,9 @@ func (c *clock) turn(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
+	now := c.time()
 	for a := range c.alarms {
-		if !a.due.After(c.now) {
+		if !a.due.After(now) {
 			c.ring(a)
 		}
 	}
@@ -62,7 +80,7 @@ func (c *clock) turn(d time.Duration) {
 func (c *clock) after(d time.Duration) *alarm {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := &alarm{due: c.now.Add(d), rings: make(chan struct{}), wait: d}
+	a := &alarm{due: c.time().Add(d), rings: make(chan struct{}), wait: d}
 	a.set = time.Now() //nolint:forbidigo // see over
 	c.alarms[a] = struct{}{}
 	a.timer = time.AfterFunc(d, func() {

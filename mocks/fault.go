@@ -79,11 +79,11 @@ func TokenExpired() Fault {
 		if !ok {
 			return nil, fmt.Errorf("%s brings no access token that could expire", x.call.Route)
 		}
-		p, err := x.mock.app.OAuth().Verify(x.request.Context(), raw)
+		p, err := x.double.app.OAuth().Verify(x.request.Context(), raw)
 		if err != nil {
 			return nil, fmt.Errorf("%s brings no access token that could expire: %w", x.call.Route, err)
 		}
-		if err := x.mock.app.OAuth().RevokeToken(x.request.Context(), p); err != nil {
+		if err := x.double.app.OAuth().RevokeToken(x.request.Context(), p); err != nil {
 			return nil, err
 		}
 		return x.serve()
@@ -114,7 +114,7 @@ func GatewayError(status int) Fault {
 // carried out nevertheless.
 func Delay(d time.Duration) Fault {
 	return Fault{name: "delay " + d.String(), do: func(x *exchange) (*http.Response, error) {
-		answered := x.mock.clock.after(d)
+		answered := x.double.clock.after(d)
 		resp, err := x.serve()
 		select {
 		case <-answered.rings:
@@ -172,7 +172,7 @@ func AnswerLost() Fault {
 // refusal answers as the service does when err stops it.
 func refusal(name string, err error) Fault {
 	return Fault{name: name, do: func(x *exchange) (*http.Response, error) {
-		return x.roundTrip(x.mock.app.Refusal(err))
+		return x.roundTrip(x.double.app.Refusal(err))
 	}}
 }
 
@@ -284,11 +284,20 @@ func (f *faults) unmet() []string {
 // other. One that has not happened when the test ends fails it.
 func (m *Mock) Fail(route string, f Fault) {
 	m.t.Helper()
+	m.must(m.double.fail(route, f))
+}
+
+func (d *double) fail(route string, f Fault) error {
 	if f.do == nil {
-		m.t.Fatalf("mocks: Fail(%q) with the zero Fault; make one with TooManyRequests, Unavailable and so on", route)
+		return fmt.Errorf("Fail(%q) with the zero Fault; make one with TooManyRequests, Unavailable and so on", route)
 	}
 	if route != anyRoute {
-		route = m.named(route).name
+		r, err := d.named(route)
+		if err != nil {
+			return err
+		}
+		route = r.name
 	}
-	m.faults.add(route, f)
+	d.faults.add(route, f)
+	return nil
 }

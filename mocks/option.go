@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cobridge/cobridge/bridge"
 	"github.com/cobridge/cobridge/bridge/config"
 )
 
@@ -22,6 +23,20 @@ type settings struct {
 	scenario Scenario
 	changes  []func(*config.Config)
 	faults   []plannedFault
+
+	origins []string   // that are answered; empty = all
+	running bool       // the clock
+	ids     bridge.IDs // nil = random
+}
+
+func newSettings(options []Option) settings {
+	// A whole second: tokens live for whole seconds, so they are over when a test thinks so.
+	now := time.Now().Truncate(time.Second) //nolint:forbidigo // where the clock begins unless WithTime says so: dates in answers look as in truth
+	s := settings{baseURL: DefaultBaseURL, now: now}
+	for _, option := range options {
+		option(&s)
+	}
+	return s
 }
 
 type plannedFault struct {

@@ -12,61 +12,63 @@ import (
 
 // exchange is one request on its way.
 type exchange struct {
-	mock    *Mock
+	double  *double
 	request *http.Request
 	body    []byte
 	call    *Call
 }
 
-// respond is the httpmock.Responder behind everything.
-func (m *Mock) respond(r *http.Request) (*http.Response, error) {
-	if !m.enter() {
+// respond answers a request and records it. What the network is said to have done is a
+// networkError.
+func (d *double) respond(r *http.Request) (*http.Response, error) {
+	if !d.enter() {
 		return nil, errEnded
 	}
-	defer m.leave()
-	body, err := readAll(r)
+	defer d.leave()
+	body, err := readAll(r, d.bodyLimit)
 	if err != nil {
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
-	x := &exchange{mock: m, request: r, body: body}
-	matched, known := m.routes.match(r.Method, r.URL.EscapedPath())
+	x := &exchange{double: d, request: r, body: body}
+	matched, known := d.routes.match(r.Method, r.URL.EscapedPath())
 	x.call = &Call{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Route: matched.name, Header: plainHeader(r.Header), Body: body}
+	if !known {
+		x.call.nearest = d.routes.nearest(r.Method, r.URL.EscapedPath())
+	}
 	var fault *Fault
-	if m.answersFor(r) && known {
-		if fault = m.faults.take(matched.name, m.clock.after); fault != nil {
+	if d.answersFor(r) && known {
+		if fault = d.faults.take(matched.name, d.clock.after); fault != nil {
 			x.call.Fault = fault.name
 		}
 	}
-	m.calls.begin(x.call)
+	d.calls.begin(x.call)
 	resp, err := x.answer(known, fault)
 	status := 0
 	if resp != nil {
 		status = resp.StatusCode
 	}
-	m.calls.end(x.call, status, err)
+	d.calls.end(x.call, status, plainError(err))
 	return resp, err
 }
 
 // answer decides who answers.
 func (x *exchange) answer(known bool, fault *Fault) (*http.Response, error) {
-	m, r := x.mock, x.request
+	d, r := x.double, x.request
 	switch {
-	case !m.answersFor(r):
-		err := fmt.Errorf("mocks: %s goes to %s://%s, and this is a double of %s; see WithHosts", x.call.plain(), r.URL.Scheme, r.URL.Host, strings.Join(m.origins, ", "))
-		m.t.Errorf("%v", err)
+	case !d.answersFor(r):
+		err := fmt.Errorf("mocks: %s goes to %s://%s, and this is a double of %s; see WithHosts", x.call.plain(), r.URL.Scheme, r.URL.Host, strings.Join(d.origins, ", "))
+		d.problem("%v", err)
 		return nil, err
-	case r.Header.Get("Upgrade") != "" || known && polls(x.call.Route):
+	case !d.listens && (r.Header.Get("Upgrade") != "" || known && polls(x.call.Route)):
 		err := fmt.Errorf("mocks: %s is a stream or a long poll, which needs a listener", x.call.plain())
-		m.t.Errorf("%v", err)
+		d.problem("%v", err)
 		return nil, err
-	case !known && !m.lenient:
-		m.t.Errorf("mocks: %s matches no route; %s", x.call.plain(), m.routes.nearest(r.Method, r.URL.EscapedPath()))
+	case !known && !d.lenient:
+		d.problem("mocks: %s matches no route; %s", x.call.plain(), x.call.nearest)
 	case fault != nil:
 		resp, err := fault.do(x)
 		if _, ok := errors.AsType[networkError](err); err != nil && !ok {
-			m.t.Errorf("mocks: the fault %q: %v", fault.name, err)
-		} else if ok {
-			err = errors.Unwrap(err)
+			d.problem("mocks: the fault %q: %v", fault.name, err)
 		}
 		return resp, err
 	}
@@ -83,16 +85,24 @@ func polls(route string) bool {
 // Unwrap returns what the code under test shall see.
 func (e networkError) Unwrap() error { return e.error }
 
+// plainError is err as the code under test shall see it.
+func plainError(err error) error {
+	if e, ok := errors.AsType[networkError](err); ok {
+		return e.error
+	}
+	return err
+}
+
 // serve lets the service answer.
 func (x *exchange) serve() (*http.Response, error) {
 	// What the service writes to a conversation, it writes a moment after the answer.
 	// A test that looks at once shall not depend on luck.
 	if x.request.Method == http.MethodGet && strings.HasPrefix(x.request.URL.Path, "/api/v2/conversations") {
-		if err := x.mock.app.Attached(x.request.Context()); err != nil {
+		if err := x.double.app.Attached(x.request.Context()); err != nil {
 			return nil, err
 		}
 	}
-	return x.roundTrip(x.mock.app.Transport())
+	return x.roundTrip(x.double.service)
 }
 
 func (x *exchange) roundTrip(through http.RoundTripper) (*http.Response, error) {
@@ -109,16 +119,21 @@ func (x *exchange) roundTrip(through http.RoundTripper) (*http.Response, error) 
 	return resp, nil
 }
 
-// readAll reads the body and closes it, as a transport must.
-func readAll(r *http.Request) ([]byte, error) {
+// readAll reads the body and closes it, as a transport must. Of one that is longer than
+// limit, unless that is 0, it reads as much as the service needs to refuse it.
+func readAll(r *http.Request, limit int64) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
-	body, err := io.ReadAll(r.Body)
+	from := io.Reader(r.Body)
+	if limit > 0 {
+		from = io.LimitReader(r.Body, limit+1)
+	}
+	body, err := io.ReadAll(from)
 	return body, errors.Join(err, r.Body.Close())
 }
 
 // answersFor reports whether the request is for one of the mock's hosts.
-func (m *Mock) answersFor(r *http.Request) bool {
-	return slices.Contains(m.origins, strings.ToLower(r.URL.Scheme+"://"+r.URL.Host))
+func (d *double) answersFor(r *http.Request) bool {
+	return len(d.origins) == 0 || slices.Contains(d.origins, strings.ToLower(r.URL.Scheme+"://"+r.URL.Host))
 }

@@ -1,6 +1,7 @@
 package mocks
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -42,6 +43,35 @@ const (
 type Credentials struct {
 	ClientID     string
 	ClientSecret string
+}
+
+// World is what there is in a double, and where: a test needs it to use the API. The
+// fields are not to be changed.
+type World struct {
+	BaseURL string // of the token endpoint, the API and the join page; scheme://host
+
+	Credentials             // of an OAuth client with all scopes
+	Reader      Credentials // of one that may read sessions and users, and nothing else
+	Other       Credentials // of one in another organisation
+
+	OrgID            string
+	AgentUserID      string // agent of the conversation; may cobrowse, unless the scenario says otherwise
+	SupervisorUserID string // may cobrowse
+	IncapableUserID  string // may not cobrowse
+	OtherUserID      string // a user of the other organisation
+	DeploymentID     string // a web site, with the one origin SiteOrigin
+
+	ConversationID string // what the scenario is about
+	SessionID      string // that the conversation has; "" unless the scenario has one
+}
+
+func newWorld(baseURL string) World {
+	return World{
+		BaseURL: baseURL, Credentials: Credentials{clientID, clientSecret},
+		Reader: Credentials{readerID, readerSecret}, Other: Credentials{strangersID, strangersSecret},
+		OrgID: orgID, AgentUserID: agentID, SupervisorUserID: supervisorID, IncapableUserID: incapableID, OtherUserID: strangerID,
+		DeploymentID: siteID, ConversationID: activeTalkID,
+	}
 }
 
 // Scenario is a situation in which the code under test is put. It decides what
@@ -134,28 +164,69 @@ func between(agent string) []config.Participant {
 }
 
 // arrange makes the situation.
-func (m *Mock) arrange(s Scenario) {
-	m.t.Helper()
+func (d *double) arrange(ctx context.Context, s Scenario) error {
+	var err error
 	switch s {
 	case ActiveConversation:
 	case NoConversation:
-		m.ConversationID = noTalkID
+		d.ConversationID = noTalkID
 	case ForeignConversation:
-		m.ConversationID = othersTalkID
+		d.ConversationID = othersTalkID
 	case EndedConversation:
-		m.EndConversation(m.ConversationID)
+		err = d.endConversation(ctx, d.ConversationID)
 	case IncapableUser:
-		m.AgentUserID = m.IncapableUserID
-		m.ConversationID = m.StartConversation("message")
+		d.AgentUserID = d.IncapableUserID
+		d.ConversationID, err = d.startConversation(ctx, "message", d.AgentUserID)
 	case SessionThere:
-		m.SessionID = m.StartSession(m.ConversationID)
+		d.SessionID, err = d.startSession(ctx, d.ConversationID)
 	case SessionActive:
-		m.SessionID = m.StartSession(m.ConversationID)
-		m.Join(m.SessionID, string(cobrowse.RoleCustomer))
-		m.Join(m.SessionID, string(cobrowse.RoleAgent))
+		if d.SessionID, err = d.startSession(ctx, d.ConversationID); err != nil {
+			return err
+		}
+		if err := d.join(ctx, d.SessionID, string(cobrowse.RoleCustomer)); err != nil {
+			return err
+		}
+		return d.join(ctx, d.SessionID, string(cobrowse.RoleAgent))
 	default:
-		m.t.Fatalf("mocks: there is no %s", s)
+		return fmt.Errorf("there is no %s", s)
 	}
+	return err
+}
+
+func (d *double) startConversation(ctx context.Context, medium, agent string) (string, error) {
+	c, err := d.app.Directory().Create(ctx, orgID, conversations.NewConversation{
+		Medium: conversations.Medium(medium),
+		Participants: []conversations.NewParticipant{
+			{Purpose: conversations.PurposeCustomer, Name: "Kim Customer"},
+			{Purpose: conversations.PurposeAgent, UserID: conversations.UserID(agent)},
+		},
+	})
+	if err != nil {
+		return "", fmt.Errorf("start a conversation: %w", err)
+	}
+	return string(c.ID), nil
+}
+
+func (d *double) endConversation(ctx context.Context, id string) error {
+	if err := d.app.Directory().Disconnect(ctx, orgID, conversations.ID(id)); err != nil {
+		return fmt.Errorf("end conversation %s: %w", id, err)
+	}
+	return nil
+}
+
+func (d *double) startSession(ctx context.Context, conversationID string) (string, error) {
+	started, err := d.app.Cobrowse().Start(ctx, cobrowse.StartRequest{
+		OrgID: orgID, ClientID: clientID, ConversationID: conversations.ID(conversationID), AllowRemoteControl: true,
+		Participants: []cobrowse.Invite{
+			{Role: cobrowse.RoleCustomer, Name: "Kim Customer"},
+			{Role: cobrowse.RoleAgent, UserID: conversations.UserID(d.AgentUserID)},
+			{Role: cobrowse.RoleSupervisor, UserID: conversations.UserID(d.SupervisorUserID)},
+		},
+	})
+	if err != nil {
+		return "", fmt.Errorf("start a session on conversation %s: %w", conversationID, err)
+	}
+	return string(started.Session.ID), nil
 }
 
 // StartConversation starts a conversation of Kim Customer with Mock.AgentUserID, as
@@ -163,41 +234,22 @@ func (m *Mock) arrange(s Scenario) {
 // callback, chat, email or message.
 func (m *Mock) StartConversation(medium string) string {
 	m.t.Helper()
-	c, err := m.app.Directory().Create(m.t.Context(), orgID, conversations.NewConversation{
-		Medium: conversations.Medium(medium),
-		Participants: []conversations.NewParticipant{
-			{Purpose: conversations.PurposeCustomer, Name: "Kim Customer"},
-			{Purpose: conversations.PurposeAgent, UserID: conversations.UserID(m.AgentUserID)},
-		},
-	})
-	if err != nil {
-		m.t.Fatalf("mocks: start a conversation: %v", err)
-	}
-	return string(c.ID)
+	id, err := m.double.startConversation(m.t.Context(), medium, m.AgentUserID)
+	m.must(err)
+	return id
 }
 
 // EndConversation ends a conversation, and with it its session.
 func (m *Mock) EndConversation(id string) {
 	m.t.Helper()
-	if err := m.app.Directory().Disconnect(m.t.Context(), orgID, conversations.ID(id)); err != nil {
-		m.t.Fatalf("mocks: end conversation %s: %v", id, err)
-	}
+	m.must(m.double.endConversation(m.t.Context(), id))
 }
 
 // StartSession starts a session of customer, agent and supervisor on a conversation,
 // as another client of the organisation would, and returns its id.
 func (m *Mock) StartSession(conversationID string) string {
 	m.t.Helper()
-	started, err := m.app.Cobrowse().Start(m.t.Context(), cobrowse.StartRequest{
-		OrgID: orgID, ClientID: clientID, ConversationID: conversations.ID(conversationID), AllowRemoteControl: true,
-		Participants: []cobrowse.Invite{
-			{Role: cobrowse.RoleCustomer, Name: "Kim Customer"},
-			{Role: cobrowse.RoleAgent, UserID: conversations.UserID(m.AgentUserID)},
-			{Role: cobrowse.RoleSupervisor, UserID: conversations.UserID(m.SupervisorUserID)},
-		},
-	})
-	if err != nil {
-		m.t.Fatalf("mocks: start a session on conversation %s: %v", conversationID, err)
-	}
-	return string(started.Session.ID)
+	id, err := m.double.startSession(m.t.Context(), conversationID)
+	m.must(err)
+	return id
 }
