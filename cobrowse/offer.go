@@ -2,6 +2,7 @@ package cobrowse
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -17,23 +18,42 @@ type OfferRequest struct {
 	ClientID       string
 	ConversationID conversations.ID
 	DeploymentID   DeploymentID // as in StartRequest
+
+	// IdempotencyKey and Route are as in StartRequest. Requests that name the same
+	// conversation and the same deployment, or none, are the same.
+	IdempotencyKey string
+	Route          string
+}
+
+// start is the part of a request to start a session that an offer says itself.
+func (r OfferRequest) start() StartRequest {
+	return StartRequest{
+		OrgID: r.OrgID, ClientID: r.ClientID, ConversationID: r.ConversationID, DeploymentID: r.DeploymentID,
+		IdempotencyKey: r.IdempotencyKey, Route: r.Route, BodyHash: sha256.Sum256([]byte(string(r.ConversationID) + "\x00" + string(r.DeploymentID))),
+		offer: true,
+	}
 }
 
 // Offer starts a session on a conversation whose customer shares and whose agent
 // looks: the first agent who has not left. The viewer may ask for control if the
 // deployment says so. It fails like [Service.Start], and with CodeNotAUser if the
 // conversation has no agent.
-func (s *Service) Offer(ctx context.Context, r OfferRequest) (Session, error) {
+func (s *Service) Offer(ctx context.Context, r OfferRequest) (Started, error) {
+	start := r.start()
+	if r.IdempotencyKey != "" { // before anything is asked that may have changed since
+		if started, err := s.repeat(ctx, start); err != nil || started.Replayed {
+			return started, err
+		}
+	}
 	c, err := s.activeConversation(ctx, r.OrgID, r.ConversationID)
 	if err != nil {
-		return Session{}, err
+		return Started{}, err
 	}
-	start := StartRequest{OrgID: r.OrgID, ClientID: r.ClientID, ConversationID: r.ConversationID, DeploymentID: r.DeploymentID}
 	agent := slices.IndexFunc(c.Participants, func(p conversations.Participant) bool {
 		return p.Purpose == conversations.PurposeAgent && p.UserID != "" && p.Connected()
 	})
 	if agent < 0 {
-		return Session{}, &cobridge.Error{
+		return Started{}, &cobridge.Error{
 			Code: cobridge.CodeNotAUser, Message: "The session is for the agent of the conversation, and it has none.",
 			Params: map[string]string{"conversationId": string(r.ConversationID)}, EntityID: string(r.ConversationID), EntityName: "conversation",
 		}
@@ -44,17 +64,16 @@ func (s *Service) Offer(ctx context.Context, r OfferRequest) (Session, error) {
 	}
 	start.Participants = []Invite{customer, {UserID: c.Participants[agent].UserID, Role: RoleAgent}}
 	if start.DeploymentID, err = s.deploymentFor(ctx, start, []Participant{{ID: "customer", Role: RoleCustomer}}); err != nil {
-		return Session{}, err
+		return Started{}, err
 	}
 	if start.DeploymentID != "" {
 		d, err := s.Deployment(ctx, r.OrgID, start.DeploymentID)
 		if err != nil && cobridge.CodeOf(err) != cobridge.CodeNotFound { // deleted in between: the strictest rules
-			return Session{}, err
+			return Started{}, err
 		}
 		start.AllowRemoteControl = d.Rules.AllowAgentControl
 	}
-	started, err := s.Start(ctx, start)
-	return started.Session, err
+	return s.Start(ctx, start)
 }
 
 // CustomerOf returns the index of the participant of a conversation who shares its

@@ -2,6 +2,7 @@ package cobrowse_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,13 +28,13 @@ func (h *house) shopOf(t *testing.T, roles ...cobrowse.Role) cobrowse.Deployment
 func (h *house) offer(t *testing.T) (cobrowse.Session, cobrowse.OfferKey) {
 	t.Helper()
 	site := h.shopOf(t)
-	s, err := h.Offer(t.Context(), cobrowse.OfferRequest{
+	started, err := h.Offer(t.Context(), cobrowse.OfferRequest{
 		OrgID: org, ClientID: "client", ConversationID: h.conversation(t, conversations.MediumMessage), DeploymentID: site,
 	})
 	if err != nil {
 		t.Fatalf("Offer: %v", err)
 	}
-	return s, cobrowse.OfferKey{DeploymentID: site, Origin: page, Token: s.Token}
+	return started.Session, cobrowse.OfferKey{DeploymentID: site, Origin: page, Token: started.Session.Token}
 }
 
 func TestOffer(t *testing.T) {
@@ -42,10 +43,11 @@ func TestOffer(t *testing.T) {
 	site := h.shopOf(t, cobrowse.RoleCustomer)
 	c := h.conversation(t, conversations.MediumCall)
 	r := cobrowse.OfferRequest{OrgID: org, ClientID: "client", ConversationID: c}
-	s, err := h.Offer(t.Context(), r)
+	started, err := h.Offer(t.Context(), r)
 	if err != nil {
 		t.Fatalf("Offer: %v", err)
 	}
+	s := started.Session
 	sharer, _ := s.Participant(s.Sharer())
 	viewer, ok := s.Participant(cobrowse.ParticipantID(ann))
 	if sharer.Role != cobrowse.RoleCustomer || sharer.Name != "Kim" || !ok || viewer.Role != cobrowse.RoleAgent || len(s.Participants) != 2 {
@@ -80,6 +82,75 @@ func TestOffer(t *testing.T) {
 	if _, err := h.Offer(t.Context(), r); err != nil {
 		t.Errorf("an offer after the first lapsed = %v", err)
 	}
+}
+
+// A repeat of an offer, in parallel or later, is the offer: as it is now, and it
+// lapses when it would have lapsed.
+func TestOfferIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	site := h.shopOf(t)
+	r := cobrowse.OfferRequest{
+		OrgID: org, ClientID: "client", ConversationID: h.conversation(t, conversations.MediumMessage), DeploymentID: site,
+		IdempotencyKey: "k1", Route: "POST /cobrowse",
+	}
+	var mu sync.Mutex
+	ids := map[cobrowse.SessionID]int{}
+	fresh := 0
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			started, err := h.Offer(t.Context(), r)
+			if err != nil {
+				t.Errorf("Offer: %v", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ids[started.Session.ID]++
+			if !started.Replayed {
+				fresh++
+			}
+		})
+	}
+	wg.Wait()
+	if len(ids) != 1 || fresh != 1 {
+		t.Fatalf("16 parallel repeats gave %d sessions, %d of them new; want one of each", len(ids), fresh)
+	}
+	first, err := h.Offer(t.Context(), r)
+	if err != nil {
+		t.Fatalf("repeat: %v", err)
+	}
+	h.clock.Advance(time.Minute)
+	if later, err := h.Offer(t.Context(), r); err != nil || !later.Session.Deadline.Equal(first.Session.Deadline) {
+		t.Errorf("repeat after a minute ends at %v, %v; want %v", later.Session.Deadline, err, first.Session.Deadline)
+	}
+
+	elsewhere, onDefault, otherClient := r, r, r
+	elsewhere.ConversationID = h.conversation(t, conversations.MediumMessage)
+	onDefault.DeploymentID = ""
+	for what, other := range map[string]cobrowse.OfferRequest{"another conversation": elsewhere, "another deployment": onDefault} {
+		_, err := h.Offer(t.Context(), other)
+		wantCode(t, what, err, cobridge.CodeIdempotencyMismatch)
+	}
+	otherClient.ClientID = "client-2"
+	_, err = h.Offer(t.Context(), otherClient)
+	wantCode(t, "another client's key", err, cobridge.CodeConflict)
+
+	// Neither the end of the session nor that of the conversation changes what the key stands for.
+	if err := h.directory.Disconnect(t.Context(), org, r.ConversationID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.End(t.Context(), org, first.Session.ID, cobrowse.EndRequested); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := h.Offer(t.Context(), r)
+	if err != nil || !ended.Replayed || ended.Session.ID != first.Session.ID || ended.Session.Live() || len(ended.Tokens) != 0 {
+		t.Errorf("repeat after the end = %+v, %v; want the ended session without tokens", ended, err)
+	}
+	h.clock.Advance(24 * time.Hour)
+	_, err = h.Offer(t.Context(), r)
+	wantCode(t, "the request a day later", err, cobridge.CodeConversationNotFound)
 }
 
 // Whoever sees the nine digits before the customer has nothing in hand once the

@@ -47,6 +47,8 @@ type StartRequest struct {
 	IdempotencyKey string
 	Route          string
 	BodyHash       [32]byte
+
+	offer bool // no join token is asked for
 }
 
 // Started is the answer to a StartRequest.
@@ -377,7 +379,11 @@ func (s *Service) repeat(ctx context.Context, r StartRequest) (Started, error) {
 			EntityID: string(known.SessionID), EntityName: EntitySession,
 		}
 	}
-	session, err := s.change(ctx, known.SessionID, noteTokenIssue)
+	note := noteTokenIssue
+	if r.offer {
+		note = func(*decision) error { return errUnchanged }
+	}
+	session, err := s.change(ctx, known.SessionID, note)
 	if err != nil {
 		return Started{}, err
 	}

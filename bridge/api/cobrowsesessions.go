@@ -18,6 +18,9 @@ import (
 
 const cobrowsePath = conversationsPath + "/cobrowsesessions"
 
+// routeOffer names the route to which an Idempotency-Key of an offer belongs.
+const routeOffer = "POST " + conversationsPath + "/{conversationId}/cobrowse"
+
 // maxShown is how many sessions of one conversation are told with it.
 const maxShown = 25
 
@@ -25,19 +28,25 @@ const maxShown = 25
 // which has no body. The deployment is named by a query parameter of ours.
 func (a *api) createCobrowse(c *fiber.Ctx) error {
 	ctx, p, id := c.UserContext(), principal(c), conversationParam(c)
-	s, err := a.Sessions.Offer(ctx, cobrowse.OfferRequest{
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	started, err := a.Sessions.Offer(ctx, cobrowse.OfferRequest{
 		OrgID: conversations.OrgID(p.OrgID), ClientID: p.ClientID, ConversationID: id, DeploymentID: cobrowse.DeploymentID(c.Query("deploymentId")),
+		IdempotencyKey: key, Route: routeOffer,
 	})
 	if failure, ok := asFailure(err); ok && failure.Code == cobridge.CodeConstraintValidation {
 		return badQuery("deploymentId", "must name a deployment of the organisation")
 	} else if err != nil {
 		return namingSession(err, id)
 	}
-	conversation, err := a.conversationOf(ctx, s)
+	conversation, err := a.conversationOf(ctx, started.Session)
 	if err != nil {
 		return err
 	}
-	return c.JSON(a.newOfferBody(s, conversation, cobrowsePath+"/"+string(id)))
+	replayed(c, started)
+	return c.JSON(a.newOfferBody(started.Session, conversation, cobrowsePath+"/"+string(id)))
 }
 
 // listCobrowse answers GET /api/v2/conversations/cobrowsesessions: officially those

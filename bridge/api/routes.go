@@ -77,7 +77,7 @@ type sessions interface {
 	IssueToken(ctx context.Context, org conversations.OrgID, id cobrowse.SessionID, participant cobrowse.ParticipantID) (cobrowse.JoinToken, error)
 	Attach(ctx context.Context, r cobrowse.AttachRequest) (cobrowse.Session, cobrowse.JoinToken, error)
 	Redeem(ctx context.Context, raw, tab string) (cobrowse.Joined, error)
-	Offer(ctx context.Context, r cobrowse.OfferRequest) (cobrowse.Session, error)
+	Offer(ctx context.Context, r cobrowse.OfferRequest) (cobrowse.Started, error)
 	ByOffer(ctx context.Context, k cobrowse.OfferKey) (cobrowse.Session, cobrowse.JoinToken, error)
 	Decline(ctx context.Context, k cobrowse.OfferKey, secret cobrowse.ResumeSecret) (cobrowse.Session, error)
 	Watch(session cobrowse.Session, participant cobrowse.ParticipantID) (cobrowse.JoinToken, error)

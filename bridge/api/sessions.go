@@ -78,11 +78,8 @@ func (a *api) createSession(c *fiber.Ctx) error {
 	body.CreatedBy = creator(started.Session)
 	a.addJoinURLs(&body, started.Tokens...)
 	status := fiber.StatusCreated
-	if started.Replayed {
-		c.Set("Idempotent-Replayed", "true")
-		if !started.Session.Live() {
-			status = fiber.StatusOK
-		}
+	if replayed(c, started) && !started.Session.Live() {
+		status = fiber.StatusOK
 	}
 	c.Set(fiber.HeaderLocation, body.SelfURI)
 	return c.Status(status).JSON(body)
@@ -106,6 +103,15 @@ func idempotencyKey(c *fiber.Ctx) (string, error) {
 		}
 	}
 	return key, nil
+}
+
+// replayed tells the caller if the session is that of an earlier request with the
+// same key, and returns whether it is.
+func replayed(c *fiber.Ctx, started cobrowse.Started) bool {
+	if started.Replayed {
+		c.Set("Idempotent-Replayed", "true")
+	}
+	return started.Replayed
 }
 
 // namingSession adds the session that is in the way to a 409, in the shape of a

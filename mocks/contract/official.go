@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 func officialCases() []Case {
@@ -19,6 +20,7 @@ func officialCases() []Case {
 		{"official: a customer's page declines an offer; later the shared page alone may stop", officialDecline},
 		{"official: join codes are for the pages of their deployment", officialForeignPage},
 		{"official: an offer that nobody takes lapses", officialLapse},
+		{"official: an offer repeated with its key is the same offer", officialRepeat},
 	}
 }
 
@@ -163,7 +165,7 @@ func showsCobrowse(t T, got withCobrowse, want cobrowseBody) {
 
 func officialLife(t T, sc *scene) {
 	for medium, kind := range map[string]string{"message": "Message", "call": "Call"} {
-		conv := sc.conversation(t, medium).ID
+		conv := sc.ownConversation(t, medium).ID
 		var o offerBody
 		sc.want(t, http.StatusOK, sc.post(t, offerPath(conv), nil)).into(t, &o)
 		date(t, "dateOfferEnds", o.DateOfferEnds)
@@ -247,6 +249,7 @@ func officialViewerURL(t T, sc *scene) {
 }
 
 func officialParticipants(t T, sc *scene) {
+	sc.needConversations(t)
 	_, conv, _ := sc.offer(t)
 	viewer := sc.cobrowse(t, conv).on("viewer")
 	path := participantOf(conv, viewer.ID)
@@ -485,5 +488,58 @@ func officialLapse(t T, sc *scene) {
 	sc.want(t, http.StatusOK, sc.post(t, offerPath(conv), nil)).into(t, &again)
 	if again.ID == o.ID {
 		t.Errorf("the lapsed offer came back")
+	}
+}
+
+func officialRepeat(t T, sc *scene) {
+	conv, deployment := sc.conversation(t, "message").ID, sc.deployment(t).ID
+	site := "?deploymentId=" + deployment
+	key := http.Header{"Idempotency-Key": {"offer-" + deployment}}
+	offered := func(path string, headers ...http.Header) call {
+		c := sc.post(t, path, nil)
+		if len(headers) > 0 {
+			c.header = headers[0]
+		}
+		return c
+	}
+	for _, bad := range []string{strings.Repeat("k", 256), "schlüssel"} {
+		e := sc.badRequest(t, offered(offerPath(conv)+site, http.Header{"Idempotency-Key": {bad}}))
+		if got := e.fields(); !slices.Equal(got, []string{"Idempotency-Key"}) {
+			t.Errorf("details name %q, want Idempotency-Key", got)
+		}
+	}
+	sc.refused(t, http.StatusNotFound, "conversation.error.conversation.not.found", offered(offerPath(unknownID(108))+site, key)) // is not remembered
+	var first, second offerBody
+	a := sc.want(t, http.StatusOK, offered(offerPath(conv)+site, key))
+	a.into(t, &first)
+	if got := a.header.Get(replayedHeader); got != "" {
+		t.Errorf("the first answer has %s: %s", replayedHeader, got)
+	}
+	a = sc.want(t, http.StatusOK, offered(offerPath(conv)+site, key))
+	a.into(t, &second)
+	if got := a.header.Get(replayedHeader); got != "true" || second != first {
+		t.Errorf("the repeat is %+v with %s: %s, want %+v", second, replayedHeader, got, first)
+	}
+	sc.refused(t, http.StatusConflict, "request.conflict", offered(offerPath(conv)+site))
+	for _, other := range []string{offerPath(conv), offerPath(unknownID(108)) + site} {
+		sc.refused(t, http.StatusBadRequest, "idempotency.key.reused", offered(other, key))
+	}
+	// The key of one route is unknown to the other.
+	c := sc.post(t, sessionsPath, sc.createBody(conv))
+	c.header = key
+	sc.refused(t, http.StatusConflict, "request.conflict", c)
+
+	sc.want(t, http.StatusOK, sc.patchPath(t, cobrowseOf(conv), body{"state": "disconnected"}))
+	var over offerBody
+	sc.want(t, http.StatusOK, offered(offerPath(conv)+site, key)).into(t, &over)
+	if over.ID != first.ID || over.DateOfferEnds != "" {
+		t.Errorf("after the end the repeat is %+v, want %s, offered no more", over, first.ID)
+	}
+	if sc.target.Advance != nil {
+		sc.advance(24*time.Hour + time.Second)
+		sc.want(t, http.StatusOK, offered(offerPath(conv)+site, key)).into(t, &second)
+		if second.ID == first.ID {
+			t.Errorf("after 24 hours the key still gives the first session")
+		}
 	}
 }
