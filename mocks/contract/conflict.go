@@ -138,7 +138,7 @@ func listByConversation(t T, sc *scene) {
 }
 
 func listStates(t T, sc *scene) {
-	conv := sc.conversation(t, "message").ID
+	conv := sc.ownConversation(t, "message").ID
 	ended := sc.sessionOn(t, conv)
 	sc.want(t, http.StatusNoContent, call{method: http.MethodDelete, path: sessionPath(ended.ID), token: sc.token(t)})
 	live := sc.sessionOn(t, conv)

@@ -102,7 +102,7 @@ func listConversationsRefused(t T, sc *scene) {
 }
 
 func conversationParticipants(t T, sc *scene) {
-	conv := sc.conversation(t, "message")
+	conv := sc.ownConversation(t, "message")
 	var got conversationBody
 	sc.want(t, http.StatusOK, sc.get(t, conversationsPath+"/"+conv.ID)).into(t, &got)
 	var agents int
@@ -129,7 +129,7 @@ func conversationParticipants(t T, sc *scene) {
 }
 
 func conversationState(t T, sc *scene) {
-	conv := sc.conversation(t, "chat")
+	conv := sc.ownConversation(t, "chat")
 	if conv.State != "active" || conv.EndTime != "" {
 		t.Errorf("a new conversation is %q and ended at %q", conv.State, conv.EndTime)
 	}
@@ -163,11 +163,12 @@ func conversationState(t T, sc *scene) {
 
 func mediaQualify(t T, sc *scene) {
 	for _, medium := range []string{"call", "callback", "chat", "email", "message"} {
-		sc.sessionOn(t, sc.conversation(t, medium).ID)
+		sc.sessionOn(t, sc.ownConversation(t, medium).ID)
 	}
 }
 
 func createConversation(t T, sc *scene) {
+	sc.needConversations(t)
 	a := sc.want(t, http.StatusCreated, sc.post(t, conversationsPath, body{
 		"mediaType": "call", "externalTag": "ticket-4711", "unknownMember": []any{1, body{}},
 		"participants": []any{body{"purpose": "customer", "name": "Kim", "attributes": body{"lang": "de"}}, body{"purpose": "agent", "userId": sc.target.AgentUserID}},
@@ -185,6 +186,7 @@ func createConversation(t T, sc *scene) {
 }
 
 func createConversationRefused(t T, sc *scene) {
+	sc.needConversations(t)
 	agent := body{"purpose": "agent", "userId": sc.target.AgentUserID}
 	for _, tt := range []struct {
 		name   string
@@ -217,7 +219,7 @@ func attributesPath(conv conversationBody) string {
 }
 
 func patchAttributes(t T, sc *scene) {
-	conv := sc.conversation(t, "message")
+	conv := sc.ownConversation(t, "message")
 	patch := func(b any) call {
 		return call{method: http.MethodPatch, path: attributesPath(conv), token: sc.token(t), body: b}
 	}
@@ -236,7 +238,7 @@ func patchAttributes(t T, sc *scene) {
 }
 
 func patchAttributesRefused(t T, sc *scene) {
-	conv := sc.conversation(t, "message")
+	conv := sc.ownConversation(t, "message")
 	patch := func(path string, b any) call {
 		return call{method: http.MethodPatch, path: path, token: sc.token(t), body: b}
 	}
@@ -256,7 +258,7 @@ func patchAttributesRefused(t T, sc *scene) {
 }
 
 func disconnectTwice(t T, sc *scene) {
-	conv := sc.conversation(t, "call")
+	conv := sc.ownConversation(t, "call")
 	for range 2 {
 		a := sc.want(t, http.StatusAccepted, sc.post(t, conversationsPath+"/"+conv.ID+"/disconnect", nil))
 		var text string
@@ -265,7 +267,7 @@ func disconnectTwice(t T, sc *scene) {
 }
 
 func deleteConversation(t T, sc *scene) {
-	conv := sc.conversation(t, "call")
+	conv := sc.ownConversation(t, "call")
 	sc.refused(t, http.StatusBadRequest, "not.a.user", call{method: http.MethodDelete, path: conversationsPath + "/" + conv.ID, token: sc.token(t)})
 	sc.sessionOn(t, conv.ID) // it lives on
 }

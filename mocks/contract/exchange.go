@@ -3,6 +3,7 @@ package contract
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +26,7 @@ const maxAnswer = 16 << 20
 // suite is what the cases share.
 type suite struct {
 	target Target
+	run    string // no other run on the same target has the same
 
 	mu      sync.Mutex
 	passed  time.Duration // by which the target's clock was moved
@@ -31,12 +34,17 @@ type suite struct {
 	slowest time.Duration
 	slowAt  string // the call that was slowest
 	calls   int
+	made    []string // ids of sessions that were started
 }
 
 type cachedToken struct {
 	raw  string
 	ends time.Duration // on the scale of passed
+	uses int
 }
+
+// mostUses of an access token keep clear of the limit of each, where there are limits.
+const mostUses = 100
 
 func newSuite(target Target) *suite {
 	target.Limits = target.Limits.withDefaults()
@@ -49,14 +57,20 @@ func newSuite(target Target) *suite {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	client.Jar = nil
 	target.Client = &client
-	return &suite{target: target, tokens: map[string]cachedToken{}}
+	return &suite{target: target, tokens: map[string]cachedToken{}, run: strings.ToLower(rand.Text())}
 }
 
 // scene is one case's view of the suite: it ends what the case has begun.
 type scene struct {
 	*suite
 	undo []func(T)
+	used bool // the target's conversation is
 }
+
+// lasting lets a case end what it has begun although it was told to stop.
+type lasting struct{ T }
+
+func (l lasting) Context() context.Context { return context.WithoutCancel(l.T.Context()) }
 
 func (sc *scene) later(f func(T)) { sc.undo = append(sc.undo, f) }
 
@@ -64,6 +78,9 @@ func (sc *scene) close(t T) {
 	t.Helper()
 	for _, f := range slices.Backward(sc.undo) {
 		f(t)
+	}
+	if sc.used {
+		sc.endMade(t)
 	}
 }
 
@@ -124,6 +141,42 @@ func (a answer) String() string {
 // send makes one call and returns what every answer must be blamed for. It may
 // be called concurrently.
 func (s *suite) send(ctx context.Context, c call) (answer, []string, error) {
+	for try := 0; ; try++ {
+		if s.target.Pace != nil {
+			if err := s.target.Pace(ctx); err != nil {
+				return answer{}, nil, fmt.Errorf("%v: %w", c, err)
+			}
+		}
+		a, faults, err := s.sendOnce(ctx, c)
+		if err != nil || a.status != http.StatusTooManyRequests || try >= s.target.Retries {
+			return a, faults, err
+		}
+		if err := pause(ctx, a.header.Get("Retry-After")); err != nil {
+			return answer{}, nil, fmt.Errorf("%v: %w", c, err)
+		}
+	}
+}
+
+// mostPatience bounds what Retry-After may ask for.
+const mostPatience = time.Minute
+
+// pause waits as many seconds as a header says, a second if it says nothing.
+func pause(ctx context.Context, seconds string) error {
+	wait := time.Second
+	if n, err := strconv.Atoi(seconds); err == nil {
+		wait = min(max(wait, time.Duration(n)*time.Second), mostPatience)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *suite) sendOnce(ctx context.Context, c call) (answer, []string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	body, err := c.bytes()
@@ -172,6 +225,7 @@ func (s *suite) send(ctx context.Context, c call) (answer, []string, error) {
 	}
 	s.note(c, time.Since(began))
 	a := answer{call: c, status: resp.StatusCode, header: resp.Header, body: got}
+	s.remember(a)
 	faults := blame(a)
 	if s.target.Check != nil && !c.quiet {
 		if err := s.target.Check(req, body, resp, got); err != nil {
@@ -283,8 +337,12 @@ func (s *suite) grant(t T, cr Credentials, scopes []string) string {
 	s.mu.Lock()
 	cached, ok := s.tokens[key]
 	now := s.passed
+	if ok = ok && now < cached.ends && (s.target.Retries == 0 || cached.uses < mostUses); ok {
+		cached.uses++
+		s.tokens[key] = cached
+	}
 	s.mu.Unlock()
-	if ok && now < cached.ends {
+	if ok {
 		return cached.raw
 	}
 	raw, lifetime := s.fresh(t, cr, scopes...)

@@ -52,6 +52,7 @@ func (sc *scene) records(t T, path string) recordsBody {
 }
 
 func historyAfterEnd(t T, sc *scene) {
+	sc.needConversations(t)
 	b := sc.session(t)
 	sc.refused(t, http.StatusNotFound, "not.found", sc.get(t, historyPath+"/"+b.ID))
 	if r := sc.records(t, historyPath+"?conversationId="+b.ConversationID); len(r.Entities) != 0 {
@@ -85,7 +86,7 @@ func historyAfterEnd(t T, sc *scene) {
 // ids, newest first.
 func (sc *scene) endedOn(t T, n int) (conversation string, ids []string) {
 	t.Helper()
-	conversation = sc.conversation(t, "message").ID
+	conversation = sc.ownConversation(t, "message").ID
 	for range n {
 		b := sc.sessionOn(t, conversation)
 		sc.want(t, http.StatusNoContent, sc.deleteOf(t, sessionPath(b.ID)))

@@ -23,9 +23,14 @@ func idempotencyCases() []Case {
 
 const replayedHeader = "Idempotent-Replayed"
 
-// keyed is POST sessions under a key. Keys name the conversation, so that a
-// suite which runs twice does not meet its own keys.
+// keyed is POST sessions under a key. Keys name the conversation and the run, so
+// that a suite which runs twice does not meet its own keys.
 func (s *suite) keyed(t T, key string, in body) call {
+	t.Helper()
+	return s.keyedExactly(t, key+"-"+s.run, in)
+}
+
+func (s *suite) keyedExactly(t T, key string, in body) call {
 	t.Helper()
 	c := s.post(t, sessionsPath, in)
 	c.header = http.Header{"Idempotency-Key": {key}}
@@ -167,11 +172,11 @@ func repeatAfterDay(t T, sc *scene) {
 func repeatBadKey(t T, sc *scene) {
 	conv := sc.conversation(t, "message").ID
 	for _, key := range []string{strings.Repeat("k", 256), "schlüssel"} {
-		e := sc.badRequest(t, sc.keyed(t, key, sc.createBody(conv)))
+		e := sc.badRequest(t, sc.keyedExactly(t, key, sc.createBody(conv)))
 		if len(e.Details) != 1 || !strings.EqualFold(e.Details[0].FieldName, "Idempotency-Key") {
 			t.Errorf("a key of %s bytes: details are %+v, want one for Idempotency-Key", strconv.Itoa(len(key)), e.Details)
 		}
 	}
 	sc.noSession(t, conv)
-	sc.want(t, http.StatusCreated, sc.keyed(t, conv+strings.Repeat("k", 255-len(conv)), sc.createBody(conv)))
+	sc.want(t, http.StatusCreated, sc.keyedExactly(t, conv+sc.run+strings.Repeat("k", 255-len(conv)-len(sc.run)), sc.createBody(conv)))
 }

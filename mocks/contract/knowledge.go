@@ -209,7 +209,7 @@ func knowledgeFailures(t T, sc *scene) {
 func knowledgeConversation(t T, sc *scene) {
 	sc.needKnowledge(t)
 	id := sc.newKnowledge(t)
-	talk := sc.conversation(t, "chat")
+	talk := sc.ownConversation(t, "chat")
 	sc.knowledgeSession(t, sc.knowledge(t, http.MethodPost, id, map[string]any{"conversationId": talk.ID}))
 	var got conversationBody
 	sc.want(t, http.StatusOK, sc.get(t, "/api/v2/conversations/"+talk.ID)).into(t, &got)

@@ -268,6 +268,7 @@ func endIsFinal(t T, sc *scene) {
 }
 
 func endOfConversation(t T, sc *scene) {
+	sc.needConversations(t)
 	b := sc.session(t)
 	sc.want(t, http.StatusAccepted, sc.post(t, conversationsPath+"/"+b.ConversationID+"/disconnect", nil))
 	if got := sc.read(t, b.ID); got.State != "ended" || got.EndReason != "conversationEnded" {

@@ -65,12 +65,25 @@ type Target struct {
 	// Legacy is where the surfaces of Co-browse are. Empty: the target does not offer them.
 	Legacy Legacy
 
+	// ConversationID is an active conversation that sessions may be started on, with
+	// the agent in it. Cases use it one after the other and end their sessions on it;
+	// those that need another, or would change it, are skipped. Empty: cases create
+	// conversations.
+	ConversationID string
+
 	// Advance moves the target's clock. Nil: the target has the real one, and
 	// cases about expiry are skipped.
 	Advance func(time.Duration)
 
 	// Check is asked about every exchange; nil = nobody.
 	Check Check
+
+	// Pace is called before each call, which waits for it; nil = nobody.
+	Pace func(context.Context) error
+
+	// Retries is how often a call that is answered 429 is made again, after what
+	// Retry-After says; 0 = never.
+	Retries int
 
 	Limits Limits
 }
@@ -150,7 +163,7 @@ func RunCases(t T, target Target, cases []Case) {
 	for _, c := range cases {
 		t.Run(c.Name, func(t T) {
 			sc := &scene{suite: s}
-			defer sc.close(t)
+			defer sc.close(lasting{t})
 			c.run(t, sc)
 		})
 	}

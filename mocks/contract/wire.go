@@ -160,35 +160,6 @@ func (s *suite) get(t T, path string) call {
 	return call{path: path, token: s.token(t)}
 }
 
-// conversation starts a conversation of the medium between a customer and the
-// agent. It is disconnected at the end of the case.
-func (sc *scene) conversation(t T, medium string) conversationBody {
-	t.Helper()
-	return sc.conversationAs(t, sc.token(t), medium, sc.target.AgentUserID)
-}
-
-func (sc *scene) conversationAs(t T, token, medium, agent string) conversationBody {
-	t.Helper()
-	var conv conversationBody
-	sc.want(t, http.StatusCreated, call{method: http.MethodPost, path: conversationsPath, token: token, body: body{
-		"mediaType": medium,
-		"participants": []any{
-			body{"purpose": "customer", "name": "Kim"},
-			body{"purpose": "agent", "userId": agent},
-		},
-	}}).into(t, &conv)
-	sc.later(func(t T) {
-		t.Helper()
-		// Not the token of then: the clock may have moved since.
-		fresh := sc.token(t)
-		if agent == sc.target.OtherUserID {
-			fresh = sc.other(t)
-		}
-		sc.do(t, call{method: http.MethodPost, path: conversationsPath + "/" + conv.ID + "/disconnect", token: fresh})
-	})
-	return conv
-}
-
 // session starts the tutorial's session on a conversation of its own.
 func (sc *scene) session(t T) sessionBody {
 	t.Helper()
