@@ -40,19 +40,35 @@ COBRIDGE_CA_FILE name. There is no flag for the secret itself: everybody on the 
 // returns what makes a client of it.
 func onService(cmd *cobra.Command, c console) func() (*client.Client, error) {
 	cmd.Long = cmd.Short + ".\n\n" + remoteHelp
+	options := serviceFlags(cmd, c)
+	return func() (*client.Client, error) {
+		o, err := options()
+		if err != nil {
+			return nil, err
+		}
+		made, err := client.New(o)
+		if err != nil {
+			return nil, usageError(err.Error())
+		}
+		return made, nil
+	}
+}
+
+// serviceFlags adds the flags that find the service, and returns what reads them.
+func serviceFlags(cmd *cobra.Command, c console) func() (client.Options, error) {
 	flags := cmd.PersistentFlags()
 	address := flags.String("server", "", "public base URL of the service (default http://127.0.0.1:8080)")
 	id := flags.String("client-id", "", "OAuth client")
 	secretFile := flags.String("client-secret-file", "", "file with the client's secret; - reads it from standard input")
 	caFile := flags.String("ca-file", "", "PEM file with a certificate to trust besides the system's")
 	timeout := flags.Duration("timeout", 10*time.Second, "of one request")
-	return func() (*client.Client, error) {
+	return func() (client.Options, error) {
 		o := client.Options{
 			BaseURL: first(*address, c.getenv(envServer), "http://127.0.0.1:8080"), ClientID: first(*id, c.getenv(envClientID)),
 			ClientSecret: c.getenv(envSecret), Timeout: *timeout, UserAgent: "cobridge/" + buildVersion(),
 		}
 		if o.ClientID == "" {
-			return nil, usageError("which OAuth client? give --client-id or " + envClientID)
+			return o, usageError("which OAuth client? give --client-id or " + envClientID)
 		}
 		file := *secretFile
 		if file == "" && o.ClientSecret == "" {
@@ -61,25 +77,21 @@ func onService(cmd *cobra.Command, c console) func() (*client.Client, error) {
 		if file != "" {
 			secret, err := readSecret(c, file)
 			if err != nil {
-				return nil, err
+				return o, err
 			}
 			o.ClientSecret = secret
 		}
 		if o.ClientSecret == "" {
-			return nil, usageError("no client secret: give --client-secret-file, " + envSecretFile + " or " + envSecret)
+			return o, usageError("no client secret: give --client-secret-file, " + envSecretFile + " or " + envSecret)
 		}
 		if ca := first(*caFile, c.getenv(envCAFile)); ca != "" {
 			transport, err := trusting(ca)
 			if err != nil {
-				return nil, err
+				return o, err
 			}
 			o.Transport = transport
 		}
-		made, err := client.New(o)
-		if err != nil {
-			return nil, usageError(err.Error())
-		}
-		return made, nil
+		return o, nil
 	}
 }
 
