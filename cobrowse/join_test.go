@@ -392,6 +392,39 @@ func TestParticipants(t *testing.T) {
 	wantCode(t, "a customer who comes later", err, cobridge.CodeConflict)
 }
 
+// An agent who is taken out and invited again is one who is still to come: nobody is
+// missed, however long it takes, and whether it was there before or not.
+func TestAgentInvitedAgain(t *testing.T) {
+	t.Parallel()
+	for name, wasThere := range map[string]bool{"had not come": false, "had come": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			s := h.start(t, everybody).Session
+			h.connect(t, s, s.Sharer())
+			h.connect(t, s, cobrowse.ParticipantID(ben))
+			if wasThere {
+				h.connect(t, s, cobrowse.ParticipantID(ann))
+			}
+			if _, err := h.RemoveParticipant(t.Context(), org, s.ID, cobrowse.ParticipantID(ann)); err != nil {
+				t.Fatal(err)
+			}
+			h.clock.Advance(h.rules.Grace + time.Second)
+			_, _, token, err := h.AddParticipant(t.Context(), org, s.ID, cobrowse.Invite{UserID: ann, Role: cobrowse.RoleAgent})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.clock.Advance(h.rules.Grace + time.Second)
+			if s, err := h.Get(t.Context(), org, s.ID); err != nil || !s.Live() {
+				t.Fatalf("Get = %s, ended for %q, %v; want a live session", s.State(), s.EndReason, err)
+			}
+			if _, err := h.Connect(t.Context(), cobrowse.ConnectRequest{SessionID: s.ID, Token: token.Raw}); err != nil {
+				t.Errorf("Connect = %v", err)
+			}
+		})
+	}
+}
+
 func TestDeploymentAndAttach(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

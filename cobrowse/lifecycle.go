@@ -51,8 +51,8 @@ func (r Rules) deadline(s Session) (time.Time, EndReason) {
 	}
 	sharer := s.Sharer()
 	for _, p := range s.Participants {
-		// A supervisor who goes is missed by nobody; the others are what the session is about.
-		if p.Removed || p.Connection.Number == 0 || p.Connection.Open || p.ID != sharer && p.Role != RoleAgent {
+		// Who has not come, or not come again, is missed by nobody, nor is a supervisor who goes; the others are what the session is about.
+		if p.Removed || p.State == ParticipantInvited || p.Connection.Open || p.ID != sharer && p.Role != RoleAgent {
 			continue
 		}
 		earlier(p.Connection.ClosedAt.Add(r.Grace), EndConnectionLost)
