@@ -74,7 +74,8 @@ type App struct {
 	attached     *progress // of writing attached data
 	web          web.Config
 	fiber        *fiber.App
-	admin        *fiber.App // nil unless there is a separate admin address
+	admin        *fiber.App  // nil unless there is a separate admin address
+	resting      memoryConns // of Transport
 	metrics      *metrics
 	ready        atomic.Bool
 	begun        chan struct{} // closed when it is ready for the first time
@@ -329,6 +330,7 @@ var _ io.Closer = (*App)(nil)
 
 // Close closes the store. Everything that uses the application has stopped.
 func (a *App) Close() error {
+	a.resting.end()
 	a.deaf()
 	if a.upstream != nil {
 		a.upstream.Close()

@@ -1,18 +1,26 @@
 package bridge
 
 import (
+	"bytes"
+	"fmt"
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/cobridge/cobridge/bridge/web"
 )
 
 // Transport returns a round tripper that answers requests from the application
-// itself, without a socket, whatever host they name. Streams need a listener.
+// itself, without a socket, whatever host they name: the server reads what a client
+// would send, on connections in memory. Streams need a listener. A request that is
+// given up is answered all the same, and RoundTrip waits for that.
 // Background work, such as ending overdue sessions, goes on only while
-// [App.Run] or [App.Serve] does. It may be used concurrently.
-func (a *App) Transport() http.RoundTripper { return transport{a.fiber} }
+// [App.Run] or [App.Serve] does. It may be used concurrently, until Close.
+func (a *App) Transport() http.RoundTripper {
+	a.fiber.Handler() // the server starts with its first listener, of which there may be none
+	return &transport{server: a.fiber.Server(), resting: &a.resting}
+}
 
 // Refusal returns a round tripper that answers every request as the service does
 // when err is what stops it: with the status, the headers and the dialect of the
@@ -21,21 +29,31 @@ func (a *App) Transport() http.RoundTripper { return transport{a.fiber} }
 func (a *App) Refusal(err error) http.RoundTripper {
 	app := web.NewApp(a.web)
 	app.Use(func(*fiber.Ctx) error { return err })
-	return transport{app}
+	app.Handler()
+	return &transport{server: app.Server()}
 }
 
-type transport struct{ fiber *fiber.App }
+type transport struct {
+	server  *fasthttp.Server
+	resting *memoryConns // nil: a connection ends with its first answer
+}
 
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	in := r.Clone(r.Context())
-	in.RequestURI = ""
-	if in.Host == "" {
-		in.Host = r.URL.Host
-	}
-	resp, err := t.fiber.Test(in, -1) // no limit but the application's own
-	if err != nil {
+// RoundTrip implements [http.RoundTripper].
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	var request bytes.Buffer
+	request.Grow(1024)
+	if err := r.Write(&request); err != nil { // closes the body, too
 		return nil, err
 	}
-	resp.Request = r
-	return resp, nil
+	c := t.resting.take()
+	if c == nil {
+		c = newMemoryConn()
+		go c.serve(t.server)
+	}
+	answer, err := c.ask(request.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("serve from memory: %w", err)
+	}
+	defer t.resting.put(c)
+	return c.read(answer, r)
 }
