@@ -159,6 +159,9 @@ func (s *Store) load(ctx context.Context, path string, options *bbolt.Options) (
 	if err := inspect(path); err != nil {
 		return err
 	}
+	if err := unseal(path); err != nil {
+		return err
+	}
 	if s.db, err = openFile(path, options); err != nil {
 		return err
 	}

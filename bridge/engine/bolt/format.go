@@ -101,9 +101,13 @@ func checkFormat(tx *bbolt.Tx, path string) error {
 	case err != nil:
 		return damaged(path, fmt.Errorf("read its format: %w", err))
 	case found > format:
-		return fmt.Errorf("the store %s has format %d, this version of cobridge knows formats up to %d: start the newer version that wrote it", path, found, format)
+		return newerFormat(path, found)
 	}
 	return nil
+}
+
+func newerFormat(path string, found int) error {
+	return fmt.Errorf("the store %s has format %d, this version of cobridge knows formats up to %d: start the newer version that wrote it", path, found, format)
 }
 
 // prepare creates what is missing.
