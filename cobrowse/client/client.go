@@ -18,6 +18,7 @@ const (
 	defaultTimeout = 10 * time.Second
 	defaultMaxWait = 30 * time.Second
 	defaultRetries = 3
+	defaultPoll    = 2 * time.Second
 	firstWait      = 200 * time.Millisecond
 	maxAnswer      = 16 << 20 // bytes; a page of 100 history records with many page visits stays far below
 )
@@ -36,7 +37,12 @@ type Options struct {
 	Timeout   time.Duration     // of one request with everything that belongs to it, a token too; 0 = 10 s
 	Retries   int               // how often a request is repeated at most; 0 = 3, negative = never
 	MaxWait   time.Duration     // longest wait before a repeat; a longer Retry-After is an error. 0 = 30 s
+	PollEvery time.Duration     // longest pause between two looks of WaitActive and WaitEnded, unless the service asks for more; 0 = 2 s
 	UserAgent string            // "" = cobridge-client
+
+	// Clock tells when tokens are over; nil = time.Now. A test with a clock of its own
+	// that it turns gives the same one here.
+	Clock func() time.Time
 }
 
 // Client calls the service. All methods may be called concurrently, end early
@@ -45,6 +51,8 @@ type Client struct {
 	api    *resty.Client // with a bearer
 	open   *resty.Client // without
 	bearer *bearer
+	clock  func() time.Time
+	poll   time.Duration
 }
 
 // New returns a Client. It sends nothing yet: wrong credentials show at the first call.
@@ -65,11 +73,17 @@ func New(o Options) (*Client, error) {
 	if o.Retries == 0 {
 		o.Retries = defaultRetries
 	}
+	if o.PollEvery == 0 {
+		o.PollEvery = defaultPoll
+	}
 	if o.UserAgent == "" {
 		o.UserAgent = "cobridge-client"
 	}
+	if o.Clock == nil {
+		o.Clock = time.Now //nolint:forbidigo // the default where there is nothing else to judge tokens by
+	}
 	b := newBearer(base.String(), o)
-	return &Client{api: newResty(base.String(), b, o), open: newResty(base.String(), o.Transport, o), bearer: b}, nil
+	return &Client{api: newResty(base.String(), b, o), open: newResty(base.String(), o.Transport, o), bearer: b, clock: o.Clock, poll: o.PollEvery}, nil
 }
 
 // newTransport is like http.DefaultTransport, which belongs to everybody.
@@ -100,8 +114,7 @@ func newResty(base string, transport http.RoundTripper, o Options) *resty.Client
 				return 0, errGiveUp
 			}
 			return wait, nil
-		}).
-		AddRetryCondition(repeatable)
+		})
 }
 
 // errGiveUp ends the repeats; call then returns what the service said.
@@ -109,28 +122,24 @@ var errGiveUp = errors.New("the service asks for a longer wait than allowed")
 
 // repeatable decides alone whether a request is sent again. One that may have
 // been carried out is repeated only if that makes no difference.
-func repeatable(r *resty.Response, err error) bool {
-	var method string
-	key := false
-	if r != nil && r.Request != nil {
-		method, key = r.Request.Method, r.Request.Header.Get(idempotencyKey) != ""
-	}
+func (r call) repeatable(resp *resty.Response, err error) bool {
 	if failed, ok := tokenFailure(err); ok {
 		// The request itself was never sent. Where the service says how long to wait
 		// it has seen too many wrong secrets, which waiting does not make right.
 		return retryStatus(failed.Status) && failed.RetryAfter == 0
 	}
-	switch method {
+	switch r.method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete:
 	default:
-		if !key {
-			return false
+		if !r.again {
+			return err == nil && resp.StatusCode() == http.StatusTooManyRequests // was turned away at the door
 		}
 	}
 	if err != nil {
 		return !errors.Is(err, context.Canceled) && !errors.Is(err, resty.ErrResponseBodyTooLarge)
 	}
-	return retryStatus(r.StatusCode())
+	cut := resp.IsSuccess() && r.into != nil && isJSON(resp.Header()) && !json.Valid(resp.Body())
+	return cut || retryStatus(resp.StatusCode())
 }
 
 func retryStatus(status int) bool {
@@ -151,6 +160,30 @@ type call struct {
 	header map[string]string
 	into   any  // what a good answer is decoded into; nil = nothing
 	open   bool // without an access token
+	again  bool // a POST or PATCH for which it makes no difference whether it is carried out once or twice
+}
+
+// errAnswer is a success of which the body cannot be understood.
+var errAnswer = errors.New("decode answer")
+
+// decode reads the body of a success.
+func (r call) decode(resp *resty.Response) error {
+	err := json.Unmarshal(resp.Body(), r.into)
+	switch {
+	case err == nil:
+		return nil
+	case isJSON(resp.Header()):
+		return fmt.Errorf("%w: %w", errAnswer, err)
+	default: // somebody else's page; what is on it is not shown
+		return fmt.Errorf("%w: it is no JSON; is the base URL that of the service?", errAnswer)
+	}
+}
+
+// isJSON reports whether an answer says that it is JSON, or nothing.
+func isJSON(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	return media == "" || media == "application/json" || strings.HasSuffix(media, "+json")
 }
 
 // do sends r and decodes the answer.
@@ -159,7 +192,7 @@ func (c *Client) do(ctx context.Context, r call) (http.Header, error) {
 	if r.open {
 		via = c.open
 	}
-	req := via.R().SetContext(ctx).SetHeader("Content-Type", "application/json").SetHeaders(r.header)
+	req := via.R().SetContext(ctx).AddRetryCondition(r.repeatable).SetHeader("Content-Type", "application/json").SetHeaders(r.header)
 	if len(r.query) > 0 {
 		req.SetQueryParamsFromValues(r.query)
 	}
@@ -181,8 +214,8 @@ func (c *Client) do(ctx context.Context, r call) (http.Header, error) {
 		return nil, newError(resp.StatusCode(), resp.Header(), resp.Body())
 	}
 	if r.into != nil {
-		if err := json.Unmarshal(resp.Body(), r.into); err != nil {
-			return nil, fmt.Errorf("%s %s: decode answer: %w", r.method, pathOnly(r.path), err)
+		if err := r.decode(resp); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", r.method, pathOnly(r.path), err)
 		}
 	}
 	return resp.Header(), nil

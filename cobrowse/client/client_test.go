@@ -91,7 +91,7 @@ func jsonAnswer(status int, body string, headers ...string) httpmock.Responder {
 		resp := httpmock.NewStringResponse(status, body)
 		resp.Header.Set("Content-Type", "application/json")
 		for i := 0; i+1 < len(headers); i += 2 {
-			resp.Header.Add(headers[i], headers[i+1])
+			resp.Header.Set(headers[i], headers[i+1])
 		}
 		return resp, nil
 	}

@@ -31,23 +31,36 @@ type Detail struct {
 	EntityName string `json:"entityName,omitempty"`
 }
 
-// Error returns status, code, message, the fields with problems and the request's id.
+// Bounds of what an error says, which may come from anywhere and go into a log.
+const (
+	maxText    = 300 // characters of one thing
+	maxDetails = 10
+)
+
+// Error returns status, code, message, the fields with problems and the request's id,
+// all of reasonable length.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", e.Status, http.StatusText(e.Status))
 	if e.Code != "" {
-		b.WriteString(" (" + e.Code + ")")
+		fmt.Fprintf(&b, " (%.*s)", maxText, e.Code)
 	}
 	if e.Message != "" {
-		b.WriteString(": " + e.Message)
+		fmt.Fprintf(&b, ": %.*s", maxText, e.Message)
 	}
+	fields := 0
 	for _, d := range e.Details {
-		if d.FieldName != "" {
-			b.WriteString(" [" + d.FieldName + ": " + d.ErrorCode + "]")
+		if d.FieldName == "" {
+			continue
 		}
+		if fields++; fields > maxDetails {
+			b.WriteString(" and more")
+			break
+		}
+		fmt.Fprintf(&b, " [%.*s: %.*s]", maxText, d.FieldName, maxText, d.ErrorCode)
 	}
 	if e.ContextID != "" {
-		b.WriteString(" (request " + e.ContextID + ")")
+		fmt.Fprintf(&b, " (request %.*s)", maxText, e.ContextID)
 	}
 	return b.String()
 }
@@ -73,6 +86,9 @@ func newError(status int, h http.Header, body []byte) *Error {
 	}
 	if len(body) > 0 && json.Unmarshal(body, &envelope) != nil { // an answer to HEAD has none
 		envelope.Message = "the answer is not the service's; something in between may have sent it"
+	}
+	if len(body) == 0 && status/100 == http.StatusMultipleChoices/100 { // the service does not
+		envelope.Message = "the answer leads elsewhere; is the base URL that of the service?"
 	}
 	e := &Error{
 		Status: status, Code: envelope.Code, Message: envelope.Message, ContextID: envelope.ContextID, Params: envelope.MessageParams,

@@ -77,15 +77,20 @@ type HistoryQuery struct {
 	PageSize       int       // how many are asked for at a time, 1..100; 0 = 25
 }
 
+// maxBarren is how many pages without a record may follow each other.
+const maxBarren = 100
+
 // History goes through the records, latest end first, reading on as needed. A
-// failure is the last thing that it yields. Scope cobrowse:session:read.
+// failure is the last thing that it yields; pages that lead nowhere are one. Scope
+// cobrowse:session:read.
 func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[HistoryRecord, error] {
 	return func(yield func(HistoryRecord, error) bool) {
 		query := values("conversationId", q.ConversationID, "from", stamp(q.From), "to", stamp(q.To))
 		if q.PageSize != 0 {
 			query.Set("pageSize", strconv.Itoa(q.PageSize))
 		}
-		for {
+		read := map[string]bool{} // cursors: pages that lead in a circle would never end
+		for barren := 0; ; barren++ {
 			page, err := list[HistoryRecord](ctx, c, historyPath, query)
 			if err != nil {
 				yield(HistoryRecord{}, err)
@@ -99,15 +104,19 @@ func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[HistoryR
 			if page.NextURI == "" {
 				return
 			}
+			if len(page.Entities) > 0 {
+				barren = 0
+			}
 			next, err := url.Parse(page.NextURI)
 			after := ""
 			if err == nil {
 				after = next.Query().Get("after")
 			}
-			if after == "" || after == query.Get("after") {
-				yield(HistoryRecord{}, fmt.Errorf("read history: the next page %q does not go on", page.NextURI))
+			if after == "" || read[after] || barren >= maxBarren {
+				yield(HistoryRecord{}, fmt.Errorf("read history: the next page %.200q does not go on", page.NextURI))
 				return
 			}
+			read[after] = true
 			query.Set("after", after)
 		}
 	}
@@ -151,7 +160,7 @@ type HistoryLink struct {
 // live; 404 if there is none. Scope cobrowse:session:read.
 func (c *Client) CreateHistoryLink(ctx context.Context, sessionID string) (HistoryLink, error) {
 	var link HistoryLink
-	_, err := c.do(ctx, call{method: http.MethodPost, path: historyPath + "/" + segment(sessionID) + "/links", into: &link})
+	_, err := c.do(ctx, call{method: http.MethodPost, path: historyPath + "/" + segment(sessionID) + "/links", into: &link, again: true})
 	return link, err
 }
 

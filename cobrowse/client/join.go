@@ -21,7 +21,7 @@ type JoinToken struct {
 func (c *Client) IssueJoinToken(ctx context.Context, sessionID, participantID string) (JoinToken, error) {
 	var token JoinToken
 	path := sessionsPath + "/" + segment(sessionID) + "/participants/" + segment(participantID) + "/tokens"
-	_, err := c.do(ctx, call{method: http.MethodPost, path: path, into: &token})
+	_, err := c.do(ctx, call{method: http.MethodPost, path: path, into: &token, again: true})
 	return token, err
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -61,6 +62,12 @@ func all[T any](first Paging, get func(Paging) (Page[T], error)) iter.Seq2[T, er
 		at := Paging{Size: first.Size, Number: max(first.Number, 1)}
 		for {
 			page, err := get(at)
+			if err == nil && page.PageNumber != 0 && page.PageNumber != at.Number { // the same page for ever, perhaps
+				err = fmt.Errorf("read on: page %d was answered with page %d", at.Number, page.PageNumber)
+			}
+			if err == nil && page.NextURI != "" && page.PageCount != 0 && at.Number > page.PageCount {
+				err = fmt.Errorf("read on: after page %d of %d there is a next one", at.Number, page.PageCount)
+			}
 			if err != nil {
 				var none T
 				yield(none, err)

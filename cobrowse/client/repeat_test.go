@@ -109,7 +109,7 @@ func TestRepeats(t *testing.T) {
 		method  string
 		answers []httpmock.Responder
 		calls   int
-		status  int           // of the error; 0 = none
+		status  int           // of the error; 0 = none, -1 = an error without
 		waited  time.Duration // at least
 	}{
 		{"Retry-After in seconds", get, "GET", []httpmock.Responder{busy("Retry-After", "7"), good}, 2, 0, 7 * time.Second},
@@ -121,7 +121,12 @@ func TestRepeats(t *testing.T) {
 		{"404 is final", get, "GET", []httpmock.Responder{jsonAnswer(404, `{}`)}, 1, 404, 0},
 		{"create, because of its key", create, "POST", []httpmock.Responder{broken, away, good}, 3, 0, 0},
 		{"a change is not repeated", patch, "PATCH", []httpmock.Responder{away}, 1, 503, 0},
-		{"nor when limited", patch, "PATCH", []httpmock.Responder{busy("Retry-After", "1")}, 1, 429, 0},
+		{"nor one of which nobody knows", patch, "PATCH", []httpmock.Responder{broken}, 1, -1, 0},
+		{"a change that was turned away is", patch, "PATCH", []httpmock.Responder{busy("Retry-After", "1"), good}, 2, 0, time.Second},
+		{"half of the JSON", get, "GET", []httpmock.Responder{jsonAnswer(200, `{"id":"x`), good}, 2, 0, 0},
+		{"half of the JSON of a create", create, "POST", []httpmock.Responder{jsonAnswer(201, `{"id":"x`), good}, 2, 0, 0},
+		{"half of the JSON of a change", patch, "PATCH", []httpmock.Responder{jsonAnswer(200, `{"id":"x`)}, 1, -1, 0},
+		{"somebody's page is final", get, "GET", []httpmock.Responder{jsonAnswer(200, `<html>`, "Content-Type", "text/html")}, 1, -1, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -142,7 +147,7 @@ func TestRepeats(t *testing.T) {
 				s.withTokens().on(tt.method, path, answers...)
 				start := time.Now()
 				err := tt.do(t.Context(), c)
-				if client.StatusOf(err) != tt.status || tt.status == 0 && err != nil {
+				if client.StatusOf(err) != max(tt.status, 0) || (err == nil) != (tt.status == 0) {
 					t.Errorf("error = %v, want status %d", err, tt.status)
 				}
 				if got := len(s.seen) - 1; got != tt.calls {

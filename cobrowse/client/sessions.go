@@ -88,8 +88,8 @@ type NewSession struct {
 
 // CreateSession creates a session; each participant of the answer has a JoinURL.
 // 404 without such a conversation or user, 403 for a user without the capability.
-// If the conversation has a live session it is 409, and [Error].SessionID names it:
-// issue new join tokens there. Scope cobrowse:session:write.
+// If the conversation has a live session it is 409, and [Error].SessionID names it;
+// [Client.EnsureSession] goes on with that one. Scope cobrowse:session:write.
 func (c *Client) CreateSession(ctx context.Context, in NewSession) (Session, error) {
 	key := in.IdempotencyKey
 	if key == "" {
@@ -97,7 +97,7 @@ func (c *Client) CreateSession(ctx context.Context, in NewSession) (Session, err
 	}
 	var session Session
 	_, err := c.do(ctx, call{
-		method: http.MethodPost, path: sessionsPath, body: in, into: &session, header: map[string]string{idempotencyKey: key},
+		method: http.MethodPost, path: sessionsPath, body: in, into: &session, header: map[string]string{idempotencyKey: key}, again: true,
 	})
 	return session, err
 }
