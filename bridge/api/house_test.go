@@ -143,7 +143,7 @@ func (h *house) seed(t testing.TB) {
 			t.Fatalf("seed: %v", err)
 		}
 	}
-	all := []string{string(oauth.ScopeCobrowseRead), string(oauth.ScopeCobrowseWrite), string(oauth.ScopeConversationsWrite), string(oauth.ScopeUserRead), string(oauth.ScopeConversationsRead), string(oauth.ScopeNotifications)}
+	all := []string{string(oauth.ScopeCobrowseRead), string(oauth.ScopeCobrowseWrite), string(oauth.ScopeConversationsWrite), string(oauth.ScopeUserRead), string(oauth.ScopeConversationsRead), string(oauth.ScopeNotifications), string(oauth.ScopeWebDeployments)}
 	for _, spec := range []oauth.ClientSpec{
 		{ID: clientID, OrgID: string(org), Name: "Tests", Secret: clientSecret, Scopes: all},
 		{ID: "other-client", OrgID: string(otherOrg), Name: "Others", Secret: clientSecret, Scopes: all},

@@ -142,6 +142,7 @@ func (a *api) table() []route {
 		readTalks, writeTalks       = oauth.ScopeConversationsReadonly, oauth.ScopeConversations
 		readUsers                   = oauth.ScopeUsersReadonly
 		readSessions, writeSessions = oauth.ScopeCobrowseRead, oauth.ScopeCobrowseWrite
+		readSites                   = oauth.ScopeWebDeploymentsReadonly
 		notifications               = oauth.ScopeNotifications
 	)
 	return []route{
@@ -204,6 +205,10 @@ func (a *api) table() []route {
 		{post, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.startFromDeployment},
 		{options, "/api/v2/cobrowse/deployments/:deploymentId/sessions", open, a.preflightStart},
 		{get, "/api/v2/cobrowse/deployments/:deploymentId/settings", open, a.getScriptSettings},
+
+		{get, webDeploymentsPath, readSites, a.listWebDeployments},
+		{get, webDeploymentsPath + "/:deploymentId", readSites, a.getWebDeployment},
+		{get, webConfigurationsPath + "/:configurationId/versions/:versionId", readSites, a.getWebConfiguration},
 
 		{get, "/api/v2/notifications/availabletopics", notifications, a.listTopics},
 		{post, channelsPath, notifications, a.createChannel},

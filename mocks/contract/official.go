@@ -21,6 +21,8 @@ func officialCases() []Case {
 		{"official: join codes are for the pages of their deployment", officialForeignPage},
 		{"official: an offer that nobody takes lapses", officialLapse},
 		{"official: an offer repeated with its key is the same offer", officialRepeat},
+		{"official: the settings of a deployment are published, the current version alone", officialSettings},
+		{"official: published settings are for their organisation", officialSettingsApart},
 	}
 }
 

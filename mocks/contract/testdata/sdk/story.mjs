@@ -31,6 +31,7 @@ const conversations = new platformClient.ConversationsApi(client);
 const users = new platformClient.UsersApi(client);
 const tokens = new platformClient.TokensApi(client);
 const notifications = new platformClient.NotificationsApi(client);
+const sites = new platformClient.WebDeploymentsApi(client);
 
 /** A customer's page: it has no access token, and its browser says where it is from. */
 const page = new platformClient.WebDeploymentsApi(clientOf());
@@ -127,9 +128,13 @@ async function told(sides, disconnectType) {
 	return { sharer, viewer };
 }
 
-/** Offers a session and looks at what the SDK makes of the answer. */
-async function offerOne() {
-	offer = await conversations.postConversationCobrowse(demo.conversationId);
+/**
+ * Offers a session and looks at what the SDK makes of the answer.
+ *
+ * @param {{ customHeaders?: Record<string, string> }} [opts]
+ */
+async function offerOne(opts) {
+	offer = await conversations.postConversationCobrowse(demo.conversationId, opts);
 	assert.match(offer.id, uuid);
 	assert.match(offer.joinCode, /^\d{9}$/);
 	assert.match(offer.dateOfferEnds, date);
@@ -189,6 +194,27 @@ await step('it finds users', async () => {
 	await refused(users.getUser('00000000-dead-4bad-8000-000000000002'), 404, 'general.resource.not.found');
 });
 
+await step('it finds the site and its published settings', async () => {
+	const { entities, total } = await sites.getWebdeploymentsDeployments();
+	assert.equal(entities.length, total);
+	const site = await sites.getWebdeploymentsDeployment(demo.deploymentId);
+	assert.deepEqual(entities.find(({ id }) => id === demo.deploymentId), site);
+	assert.deepEqual([site.name, site.status, site.allowAllDomains, site.allowedDomains], ['Demo shop', 'Active', false, [new URL(shop).host]]);
+	const published = await sites.getWebdeploymentsConfigurationVersion(site.configuration.id, site.configuration.version);
+	assert.equal(published.selfUri, site.configuration.selfUri);
+	assert.deepEqual(published.cobrowse, {
+		enabled: true,
+		allowAgentControl: true,
+		allowAgentNavigation: true,
+		allowDraw: true,
+		channels: ['Webmessaging', 'Voice'],
+		maskSelectors: ['[data-private]'],
+		readonlySelectors: ['[data-fixed]'],
+		pauseCriteria: [{ urlFragment: '/shop/payment', condition: 'Includes' }],
+	});
+	await refused(sites.getWebdeploymentsConfigurationVersion(site.configuration.id, '0'), 404, 'not.found');
+});
+
 await step('it opens a notification channel, subscribes and connects', async () => {
 	const { entities: available } = await notifications.getNotificationsAvailabletopics();
 	assert.ok(available.some(({ id }) => id === 'v2.users.{id}.conversations.cobrowseSessions'));
@@ -207,8 +233,12 @@ await step('it opens a notification channel, subscribes and connects', async () 
 
 await step('it offers a session on the conversation', async () => {
 	await refused(conversations.getConversationsCobrowsesession(demo.conversationId), 404, 'not.found');
-	await offerOne();
+	const once = { customHeaders: { 'Idempotency-Key': `story ${demo.conversationId}` } };
+	await offerOne(once);
 	await told('offering alerting');
+	const first = offer;
+	await offerOne(once); // as after an answer that was lost
+	assert.deepEqual(offer, first);
 });
 
 await step('it finds it among the cobrowse sessions', async () => {
