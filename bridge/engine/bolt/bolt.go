@@ -46,7 +46,7 @@ const (
 	// conversation, which it does twice, and the users it invites.
 	cachedTalks = 1024
 	cachedUsers = 4096
-	// largestTalk is the largest conversation that is kept decoded, in bytes of its
+	// largestTalk is the largest conversation that is kept, decoded and in the bytes of its
 	// record: attributes can make it megabytes.
 	largestTalk = 8 << 10
 )
@@ -92,7 +92,7 @@ type Store struct {
 	standing  *standing                   // of a volatile store, which has no writer; else nil
 
 	sessions    *recordCache[cobrowse.SessionID, cobrowse.Session]
-	talks       *recordCache[conversations.ID, conversations.Conversation]
+	talks       *recordCache[conversations.ID, talk]
 	users       *recordCache[string, conversations.User] // by their key in the file
 	clients     *clientCache
 	revocations *revocationCache
@@ -120,7 +120,7 @@ func open(ctx context.Context, cfg Config, options bbolt.Options) (*Store, error
 		log: cfg.Log, clock: cfg.Clock, onCommit: cfg.OnCommit,
 		requests: make(chan *request), closing: make(chan struct{}),
 		sessions: newRecordCache[cobrowse.SessionID, cobrowse.Session](cachedSessions),
-		talks:    newRecordCache[conversations.ID, conversations.Conversation](cachedTalks),
+		talks:    newRecordCache[conversations.ID, talk](cachedTalks),
 		users:    newRecordCache[string, conversations.User](cachedUsers),
 		clients:  newClientCache(), revocations: newRevocationCache(), tail: newEventTail(),
 	}

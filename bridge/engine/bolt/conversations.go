@@ -41,9 +41,21 @@ func startKey(c conversations.Conversation) []byte {
 	return append(appendInverted(key, c.StartedAt), c.ID...)
 }
 
-// changedConversation has a conversation read anew, once the transaction is committed.
-func (s *Store) changedConversation(t *txn, id conversations.ID) {
-	t.after = append(t.after, func() { s.talks.remove(id) })
+// talk is a conversation as it is stored, decoded and encoded. It is never changed.
+type talk struct {
+	conversation conversations.Conversation
+	encoded      []byte
+}
+
+// keep has a conversation read from memory, once the transaction is committed.
+func (s *Store) keep(t *txn, stored *talk) {
+	t.after = append(t.after, func() {
+		if len(stored.encoded) > largestTalk {
+			s.talks.remove(stored.conversation.ID)
+			return
+		}
+		s.talks.put(stored.conversation.ID, stored)
+	})
 }
 
 func (t *txn) putConversation(c conversations.Conversation, encoded []byte) {
@@ -62,21 +74,42 @@ func (t *txn) deleteConversation(c conversations.Conversation) {
 	}
 }
 
+// replaceConversation writes those entries that are other ones now.
+func (t *txn) replaceConversation(old conversations.Conversation, next *talk) {
+	now := next.conversation
+	t.put(conversationBucket, []byte(now.ID), next.encoded)
+	if before, after := startKey(old), startKey(now); !bytes.Equal(before, after) {
+		t.del(conversationByStart, before)
+		t.put(conversationByStart, after, facet(now))
+	} else if f := facet(now); !bytes.Equal(facet(old), f) {
+		t.put(conversationByStart, after, f)
+	}
+	if !old.EndedAt.Equal(now.EndedAt) {
+		if !old.EndedAt.IsZero() {
+			t.del(conversationByEnd, timeKey(old.EndedAt, old.ID))
+		}
+		if !now.EndedAt.IsZero() {
+			t.put(conversationByEnd, timeKey(now.EndedAt, now.ID), nil)
+		}
+	}
+}
+
 // CreateConversation implements [conversations.Store].
 func (s *Store) CreateConversation(ctx context.Context, c conversations.Conversation) error {
-	c = c.Clone()
-	encoded, err := encode(c)
-	if err != nil {
+	created := &talk{conversation: c.Clone()}
+	var err error
+	if created.encoded, err = encode(created.conversation); err != nil {
 		return fmt.Errorf("create conversation: %w", err)
 	}
 	err = s.update(ctx, func(t *txn) error {
+		c := created.conversation
 		if t.get(conversationBucket, []byte(c.ID)) != nil {
 			return &cobridge.Error{
 				Code: cobridge.CodeConflict, Message: "The id of the conversation is taken.", EntityID: string(c.ID), EntityName: "conversation",
 			}
 		}
-		t.putConversation(c, encoded)
-		s.changedConversation(t, c.ID)
+		t.putConversation(c, created.encoded)
+		s.keep(t, created)
 		return t.err
 	})
 	if err != nil {
@@ -87,42 +120,44 @@ func (s *Store) CreateConversation(ctx context.Context, c conversations.Conversa
 
 // Conversation implements [conversations.Store].
 func (s *Store) Conversation(ctx context.Context, org conversations.OrgID, id conversations.ID) (conversations.Conversation, error) {
-	if err := s.alive(); err != nil {
+	found, err := s.talk(ctx, org, id)
+	if err != nil {
 		return conversations.Conversation{}, err
 	}
-	if cached := s.talks.get(id); cached != nil {
-		if cached.OrgID != org {
-			return conversations.Conversation{}, conversations.NotFound(id)
-		}
-		return cached.Clone(), nil
-	}
-	var found *conversations.Conversation
-	mark := s.talks.begin(id)
-	defer func() { s.talks.finish(id, mark, found) }()
-	c, stored, err := s.conversation(ctx, org, id)
-	if err == nil && len(stored) <= largestTalk {
-		kept := c.Clone()
-		found = &kept
-	}
-	return c, err
+	return found.conversation.Clone(), nil
 }
 
-// conversation returns it together with the bytes that are stored.
-func (s *Store) conversation(ctx context.Context, org conversations.OrgID, id conversations.ID) (c conversations.Conversation, stored []byte, err error) {
-	err = s.view(ctx, func(t *txn) error {
-		stored = bytes.Clone(t.get(conversationBucket, []byte(id)))
+// talk returns a conversation that is shared and must not be changed.
+func (s *Store) talk(ctx context.Context, org conversations.OrgID, id conversations.ID) (*talk, error) {
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
+	if cached := s.talks.get(id); cached != nil {
+		if cached.conversation.OrgID != org {
+			return nil, conversations.NotFound(id)
+		}
+		return cached, nil
+	}
+	var kept *talk
+	mark := s.talks.begin(id)
+	defer func() { s.talks.finish(id, mark, kept) }()
+	found := &talk{}
+	err := s.view(ctx, func(t *txn) error {
+		found.encoded = bytes.Clone(t.get(conversationBucket, []byte(id)))
 		return nil
 	})
-	if err == nil && stored != nil {
-		c, err = decode[conversations.Conversation](stored)
+	if err == nil && found.encoded != nil {
+		found.conversation, err = decode[conversations.Conversation](found.encoded)
 	}
 	switch {
 	case err != nil:
-		return conversations.Conversation{}, nil, fmt.Errorf("read conversation: %w", err)
-	case stored == nil || c.OrgID != org:
-		return conversations.Conversation{}, nil, conversations.NotFound(id)
+		return nil, fmt.Errorf("read conversation: %w", err)
+	case found.encoded == nil || found.conversation.OrgID != org:
+		return nil, conversations.NotFound(id)
+	case len(found.encoded) <= largestTalk:
+		kept = found
 	}
-	return c, stored, nil
+	return found, nil
 }
 
 // Conversations implements [conversations.Store].
@@ -161,36 +196,33 @@ var errChanged = errors.New("changed in between")
 // What it returns is written if nobody was faster, else it runs again.
 func (s *Store) UpdateConversation(ctx context.Context, org conversations.OrgID, id conversations.ID, fn func(*conversations.Conversation) error) (conversations.Conversation, error) {
 	for {
-		old, stored, err := s.conversation(ctx, org, id)
+		old, err := s.talk(ctx, org, id)
 		if err != nil {
 			return conversations.Conversation{}, err
 		}
-		next := old.Clone()
+		next := old.conversation.Clone()
 		if err := fn(&next); err != nil {
 			return conversations.Conversation{}, err
 		}
-		next.ID, next.OrgID = old.ID, old.OrgID
-		next = next.Clone() // fn may have kept a slice
-		encoded, err := encode(next)
-		if err != nil {
+		next.ID, next.OrgID = old.conversation.ID, old.conversation.OrgID
+		written := &talk{conversation: next.Clone()} // fn may have kept a slice
+		if written.encoded, err = encode(written.conversation); err != nil {
 			return conversations.Conversation{}, fmt.Errorf("update conversation: %w", err)
 		}
-		if bytes.Equal(encoded, stored) {
-			return next, nil
+		if bytes.Equal(written.encoded, old.encoded) {
+			return written.conversation, nil
 		}
-		written := next.Clone() // the caller may be gone, and change next, before the writer is done
 		err = s.update(ctx, func(t *txn) error {
-			if !bytes.Equal(t.get(conversationBucket, []byte(id)), stored) {
+			if !bytes.Equal(t.get(conversationBucket, []byte(id)), old.encoded) {
 				return errChanged
 			}
-			t.deleteConversation(old)
-			t.putConversation(written, encoded)
-			s.changedConversation(t, id)
+			t.replaceConversation(old.conversation, written)
+			s.keep(t, written)
 			return t.err
 		})
 		switch {
 		case err == nil:
-			return next, nil
+			return written.conversation.Clone(), nil
 		case !errors.Is(err, errChanged):
 			return conversations.Conversation{}, fmt.Errorf("update conversation: %w", err)
 		}

@@ -150,7 +150,7 @@ func (s *Store) PurgeConversations(ctx context.Context, ended time.Time, limit i
 				return 0, err
 			}
 			t.deleteConversation(c)
-			s.changedConversation(t, c.ID)
+			t.after = append(t.after, func() { s.talks.remove(c.ID) })
 		}
 		return len(keys), nil
 	})
