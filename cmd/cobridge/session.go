@@ -85,13 +85,23 @@ func newSession(c console) *cobra.Command {
 	})
 
 	token := &cobra.Command{
-		Use: "token SESSION PARTICIPANT", Short: "Print a fresh join URL of a participant", Args: cobra.ExactArgs(2),
+		Use: "token SESSION [PARTICIPANT]", Short: "Print a fresh join URL of a participant, or of all", Args: cobra.RangeArgs(1, 2),
 	}
 	token.Flags().BoolVar(&asJSON, "json", false, "print all of the answer as JSON")
 	token.RunE = action(func(ctx context.Context, args []string) error {
 		api, err := connect()
 		if err != nil {
 			return err
+		}
+		if len(args) == 1 {
+			session, err := api.RefreshJoinURLs(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c, session)
+			}
+			return printJoinURLs(c, session)
 		}
 		issued, err := api.IssueJoinToken(ctx, args[0], args[1])
 		if err != nil {
@@ -104,7 +114,9 @@ func newSession(c console) *cobra.Command {
 		return err
 	})
 
-	cmd := group("session", "List, show and end sessions, and let people in", list, show, end, token)
+	// What makes a client is known once the group has its flags.
+	later := func() (*client.Client, error) { return connect() }
+	cmd := group("session", "Create, list, show and end sessions, wait for them, and let people in", newSessionCreate(c, later), list, show, newSessionWait(c, later), end, token)
 	connect = onService(cmd, c)
 	return cmd
 }

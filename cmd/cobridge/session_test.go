@@ -32,12 +32,18 @@ func TestSessionCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := api.CreateSession(t.Context(), client.NewSession{
-		ConversationID: info.ConversationID, Participants: []client.Invite{{UserID: info.AgentUserID, Role: "agent"}, {UserID: info.SupervisorUserID, Role: "supervisor"}},
-	})
-	if err != nil {
-		t.Fatalf("create session: %v", err)
+	create := []string{"session", "create", "--conversation", info.ConversationID, "--agent", info.AgentUserID}
+	var session startedSession
+	if r := do(append(create, "--inactivity-minutes", "30", "--json")...); json.Unmarshal([]byte(r.out), &session) != nil || !session.Created || session.Settings.TimeoutInMinutes != 30 {
+		t.Fatalf("create = %+v, want a new session", r)
 	}
+	do(create...).want(t, 1, "", "it is "+session.ID+", with which --reuse goes on")
+	do(append(create, "--reuse")...).want(t, 0, "reused "+session.ID, "")
+	var reused startedSession
+	if r := do(append(create, "--supervisor", info.SupervisorUserID, "--reuse", "--json")...); json.Unmarshal([]byte(r.out), &reused) != nil || reused.Created || reused.ID != session.ID || len(reused.Participants) != 2 {
+		t.Fatalf("create --reuse = %+v, want the session with its supervisor", r)
+	}
+	do(append(create, "--customer", "--customer-name", "Kim", "--reuse")...).want(t, 1, "", "without a customer: 409")
 
 	do("session", "list").want(t, 0, session.ID, "")
 	do("session", "list").want(t, 0, "agent invited, supervisor invited", "")
@@ -55,10 +61,20 @@ func TestSessionCommands(t *testing.T) {
 	}
 	do("session", "token", session.ID, info.AgentUserID, "--json").want(t, 0, `"expiresAt"`, "")
 	do("session", "token", session.ID, "nobody").want(t, 1, "", "404 Not Found")
+	do("session", "token", session.ID).want(t, 0, "supervisor  "+info.SupervisorUserID, "")
+	var all client.Session
+	if r := do("session", "token", session.ID, "--json"); json.Unmarshal([]byte(r.out), &all) != nil || len(all.Participants) != 2 || all.Participants[1].JoinURL == "" {
+		t.Errorf("token of all = %+v, want both with a join URL", r)
+	}
+	do("session", "wait", session.ID, "--for", "10ms").want(t, 1, "", "session "+session.ID+" is not active after 10ms")
 
 	do("history", "get", session.ID).want(t, 1, "", "404 Not Found")
 	do("session", "end", session.ID, "nobody").want(t, 1, "ended "+session.ID, "nobody: 404")
 	do("session", "end", session.ID).want(t, 0, "ended "+session.ID, "")
+	do("session", "wait", session.ID).want(t, 1, "", "ended before it became active: ended")
+	do("session", "wait", session.ID, "--state", "ended").want(t, 0, "ended "+session.ID+" ended\n", "")
+	do("session", "wait", session.ID, "--state", "ended", "--json").want(t, 0, `"endReason": "ended"`, "")
+	do("session", "wait", "nobody").want(t, 1, "", "404 Not Found")
 	link := do("history", "link", session.ID)
 	if u, err := url.Parse(strings.TrimSpace(link.out)); err != nil || link.code != 0 || u.Path != "/cobrowse/history/"+session.ID || u.Query().Get("token") == "" {
 		t.Errorf("link = %+v, want the address of the history page", link)
