@@ -55,7 +55,7 @@ var house = map[string][]string{
 	"": {}, // the root package: the ground everything stands on
 
 	// What starts things.
-	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/devtools", "bridge/gcb", "bridge/maskproof", "cobrowse", "cobrowse/client", "mocks", cobra, pflag},
+	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/devtools", "bridge/gcb", "bridge/maskproof", "cobrowse", "cobrowse/client", "cobrowse/client/live", "mocks", "mocks/contract", cobra, pflag},
 	"mocks":          {"bridge", "bridge/config", "cobrowse", "conversations", "oauth", httpmock},
 	"mocks/contract": {},
 
@@ -86,6 +86,7 @@ var house = map[string][]string{
 	// The rules, and what is read by people and browsers.
 	"cobrowse":              {"conversations", jwt, uuid},
 	"cobrowse/client":       {"cobrowse", resty, oauth2},
+	"cobrowse/client/live":  {websocket},
 	"cobrowse/relay":        {},
 	"cobrowse/webui":        {},
 	"conversations":         {uuid},
