@@ -36,6 +36,7 @@ type double struct {
 
 	// problem hears of what a test should fail for.
 	problem func(format string, args ...any)
+	observe func(Call) // called with each call when it has been answered; nil = nobody
 
 	cancel context.CancelFunc // ends ended
 	ended  chan error         // of the application
@@ -61,6 +62,8 @@ type place struct {
 
 	keepCalls  int // 0 = all
 	keepEvents int // 0 = none
+
+	observe func(Call) // nil = nobody
 }
 
 // openDouble starts the service and puts it in the situation that s asks for. The context
@@ -68,7 +71,7 @@ type place struct {
 func openDouble(ctx context.Context, s settings, p place) (*double, error) {
 	d := &double{
 		World: newWorld(s.baseURL), clock: newClock(s.now), origins: s.origins, lenient: s.lenient, faults: faults{queues: map[string][]*pending{}},
-		calls: calls{most: p.keepCalls}, listens: p.listens, problem: p.problem, ended: make(chan error, 1), idle: make(chan struct{}),
+		calls: calls{most: p.keepCalls}, listens: p.listens, problem: p.problem, observe: p.observe, ended: make(chan error, 1), idle: make(chan struct{}),
 	}
 	if s.running {
 		d.clock.run()
@@ -158,12 +161,11 @@ func (d *double) close() error {
 	case <-late.C:
 		err = fmt.Errorf("requests are still under way %s after the end", patience)
 	}
-	d.cancel()
-	err = errors.Join(err, <-d.ended, d.events.close(), d.app.Close())
 	if inner, ok := d.service.(*inner); ok {
-		inner.CloseIdleConnections()
+		inner.CloseIdleConnections() // the service would wait for those that were never used
 	}
-	return err
+	d.cancel()
+	return errors.Join(err, <-d.ended, d.events.close(), d.app.Close())
 }
 
 // enter reports whether a request may come in; leave is called after it.

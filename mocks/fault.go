@@ -2,6 +2,7 @@ package mocks
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +28,8 @@ type Fault struct {
 	do    func(*exchange) (*http.Response, error)
 
 	wait time.Duration // for which the route is closed to all requests
+
+	spec FaultSpec // it was made of; zero = of none
 }
 
 // Times makes the fault happen to n requests, one after the other; at least one.
@@ -189,6 +192,9 @@ func (x *exchange) half() (*http.Response, []byte, error) {
 	resp, err := x.serve()
 	if err != nil {
 		return nil, nil, err
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil, nil, errors.Join(fmt.Errorf("%s opens a stream, which has no body that could be cut", x.call.Route), resp.Body.Close())
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {

@@ -48,6 +48,9 @@ func (d *double) respond(r *http.Request) (*http.Response, error) {
 		status = resp.StatusCode
 	}
 	d.calls.end(x.call, status, plainError(err))
+	if d.observe != nil {
+		d.observe(*x.call)
+	}
 	return resp, err
 }
 

@@ -3,6 +3,7 @@ package mocks
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cobridge/cobridge/bridge/config"
@@ -116,6 +117,22 @@ func (s Scenario) String() string {
 	return fmt.Sprintf("Scenario(%d)", int(s))
 }
 
+// name is String with dashes, as on command lines and in JSON.
+func (s Scenario) name() string { return strings.ReplaceAll(s.String(), " ", "-") }
+
+// ParseScenario returns the scenario whose String is text, with spaces or dashes
+// between the words.
+func ParseScenario(text string) (Scenario, error) {
+	var names []string
+	for _, s := range Scenarios() {
+		if s.name() == strings.ReplaceAll(text, " ", "-") {
+			return s, nil
+		}
+		names = append(names, s.name())
+	}
+	return 0, fmt.Errorf("there is no scenario %q; there are %s", text, strings.Join(names, ", "))
+}
+
 // newConfig returns the configuration of the double: the service's defaults, two
 // organisations, and no rate limits, since a clock that stands still never refills one.
 func newConfig(baseURL string, now time.Time) config.Config {
@@ -215,11 +232,15 @@ func (d *double) endConversation(ctx context.Context, id string) error {
 }
 
 func (d *double) startSession(ctx context.Context, conversationID string) (string, error) {
+	return d.startSessionOf(ctx, conversationID, d.AgentUserID)
+}
+
+func (d *double) startSessionOf(ctx context.Context, conversationID, agent string) (string, error) {
 	started, err := d.app.Cobrowse().Start(ctx, cobrowse.StartRequest{
 		OrgID: orgID, ClientID: clientID, ConversationID: conversations.ID(conversationID), AllowRemoteControl: true,
 		Participants: []cobrowse.Invite{
 			{Role: cobrowse.RoleCustomer, Name: "Kim Customer"},
-			{Role: cobrowse.RoleAgent, UserID: conversations.UserID(d.AgentUserID)},
+			{Role: cobrowse.RoleAgent, UserID: conversations.UserID(agent)},
 			{Role: cobrowse.RoleSupervisor, UserID: conversations.UserID(d.SupervisorUserID)},
 		},
 	})
