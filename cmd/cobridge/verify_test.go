@@ -140,10 +140,10 @@ func TestVerifyFindsABreak(t *testing.T) {
 		for _, found := range secret.FindAllSubmatch(body, -1) {
 			secrets = append(secrets, string(found[1])+string(found[2]))
 		}
-		switch {
-		case resp.StatusCode == http.StatusConflict:
+		switch resp.StatusCode {
+		case http.StatusConflict:
 			return bytes.ReplaceAll(body, []byte(`"sessionId"`), []byte(`"session"`))
-		case resp.StatusCode == http.StatusCreated:
+		case http.StatusCreated:
 			resp.StatusCode, resp.Status = http.StatusAccepted, "202 Accepted" // with tokens in it
 		}
 		return body

@@ -204,7 +204,7 @@ func pacer(apart time.Duration) func(context.Context) error {
 func (o *verifyOptions) verify(ctx context.Context, c console, service client.Options, cases []contract.Case) error {
 	service.BaseURL = strings.TrimSuffix(service.BaseURL, "/")
 	if service.Transport == nil {
-		service.Transport = http.DefaultTransport
+		service.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: time.Minute}
 	}
 	seen := newWitness(service.Transport)
 	target, err := o.target(c, service, seen)
@@ -223,7 +223,7 @@ func (o *verifyOptions) verify(ctx context.Context, c console, service client.Op
 		show = printer.line
 	}
 	v := &verifier{ctx: ctx, seen: seen, report: r, show: show}
-	contract.RunCases(v, target, cases)
+	contract.RunCases(v, target, cases) //nolint:contextcheck // v has it
 	r.finish(time.Since(r.Started), seen.count())
 	if o.asJSON {
 		err = printJSON(c, r)
