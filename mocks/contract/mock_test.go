@@ -163,7 +163,7 @@ func TestABreakTurnsTheSuiteRed(t *testing.T) {
 			return []byte(strings.ReplaceAll(string(body), `Z"`, `"`))
 		}},
 	}
-	for name, tg := range map[string]contract.Target{"mock": mock, "in process": inProcess, "process": process} {
+	for name, tg := range map[string]contract.Target{"mock": mock, "in process": inProcess, "process": process, "stand-alone": standalone(t)} {
 		for _, b := range breaks {
 			t.Run(name+"/"+b.name, func(t *testing.T) {
 				t.Parallel()
