@@ -11,6 +11,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/cobrowse/client"
 	"github.com/cobridge/cobridge/mocks"
 )
@@ -145,4 +146,72 @@ func ExampleMock_Join() {
 	// Output:
 	// active
 	// ended participantLeft
+}
+
+// Tokens die before their time, and the code under test has to get another one.
+func ExampleMock_ExpireTokens() {
+	t := newTrial()
+	defer t.end()
+
+	m := mocks.New(t)
+	c, err := client.New(client.Options{BaseURL: m.BaseURL, ClientID: m.ClientID, ClientSecret: m.ClientSecret, Transport: m.Transport})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	for range 2 {
+		if _, err := c.Conversation(t.Context(), m.ConversationID); err != nil {
+			t.Fatalf("%v", err)
+		}
+		m.ExpireTokens()
+	}
+	for _, call := range m.Calls() {
+		fmt.Println(call.Route, call.Status)
+	}
+	// Output:
+	// POST /oauth/token 200
+	// GET /api/v2/conversations/{conversationId} 200
+	// GET /api/v2/conversations/{conversationId} 401
+	// POST /oauth/token 200
+	// GET /api/v2/conversations/{conversationId} 200
+}
+
+// The answer to a create gets lost on the way. The record of calls shows that it was
+// asked for again under the same key, and the service that there is one session.
+func ExampleMock_CallsTo() {
+	t := newTrial()
+	defer t.end()
+
+	const create = "POST /api/v2/cobrowse/sessions"
+	m := mocks.New(t, mocks.WithFault(create, mocks.AnswerLost()))
+	c, err := client.New(client.Options{BaseURL: m.BaseURL, ClientID: m.ClientID, ClientSecret: m.ClientSecret, Transport: m.Transport})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	_, created, err := c.EnsureSession(t.Context(), client.NewSession{
+		ConversationID: m.ConversationID, Participants: []client.Invite{{Role: "customer"}, {Role: "agent", UserID: m.AgentUserID}},
+	})
+	fmt.Println(created, err)
+
+	calls := m.CallsTo(create)
+	for _, call := range calls {
+		fmt.Printf("%d %q\n", call.Status, call.Fault)
+	}
+	fmt.Println(calls[0].Header.Get("Idempotency-Key") == calls[1].Header.Get("Idempotency-Key"), len(m.Sessions()))
+	// Output:
+	// true <nil>
+	// 0 "answer lost"
+	// 201 ""
+	// true 1
+}
+
+// The service in memory is configured as a real one is.
+func ExampleWithConfig() {
+	t := newTrial()
+	defer t.end()
+
+	m := mocks.New(t, mocks.WithConfig(func(c *config.Config) { c.Session.NeverJoined = time.Minute }))
+	id := m.StartSession(m.ConversationID)
+	m.Turn(time.Minute)
+	fmt.Println(m.Session(id).EndReason)
+	// Output: neverJoined
 }
