@@ -77,6 +77,7 @@ type App struct {
 	admin        *fiber.App  // nil unless there is a separate admin address
 	resting      memoryConns // of Transport
 	metrics      *metrics
+	backingUp    sync.Mutex // held while a backup is made and fetched
 	ready        atomic.Bool
 	begun        chan struct{} // closed when it is ready for the first time
 	begin        func()
@@ -204,6 +205,9 @@ func (a *App) mount(o Options) error {
 		api.MountProbes(a.admin, deps)
 	}
 	operations.Get("/metrics", a.metrics.handler(a.store, a.hub.Pictures))
+	if a.admin != nil {
+		a.mountAdmin()
+	}
 	api.Mount(a.fiber, deps)
 	a.hub.Mount(a.fiber)
 	a.mountNotifications(deps, deps.Limits.Address)

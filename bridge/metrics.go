@@ -36,6 +36,7 @@ type metrics struct {
 	control        *prometheus.CounterVec
 	paused         prometheus.Counter
 	violations     prometheus.Counter
+	backups        *prometheus.CounterVec
 }
 
 func newMetrics(version string) *metrics {
@@ -65,6 +66,10 @@ func newMetrics(version string) *metrics {
 		paused:         prometheus.NewCounter(prometheus.CounterOpts{Name: "cobridge_stream_pauses_total", Help: "Times that a sharer paused."}),
 		violations:     prometheus.NewCounter(prometheus.CounterOpts{Name: "cobridge_masking_violations_total", Help: "Sessions that were ended because a private field had a value."}),
 	}
+	m.backups = counter("cobridge_backups_total", "Backups through the admin address, by result.", "result")
+	for _, result := range []string{"made", "failed"} {
+		m.backups.WithLabelValues(result) // so that the first failure is seen to be one more
+	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "cobridge_build_info", Help: "Always 1; the version is a label.", ConstLabels: prometheus.Labels{"version": version},
 	})
@@ -72,7 +77,7 @@ func newMetrics(version string) *metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 		m.requests, m.duration, m.commits, m.changes, m.streamsOpen, m.streamsClosed, m.streamsRefused, m.framesIn, m.framesOut, m.panics,
-		m.dropped, m.control, m.paused, m.violations,
+		m.dropped, m.control, m.paused, m.violations, m.backups,
 	)
 	return m
 }
@@ -81,6 +86,14 @@ func newMetrics(version string) *metrics {
 func (m *metrics) answered(route, method string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.duration.WithLabelValues(route).Observe(took.Seconds())
+}
+
+func (m *metrics) backedUp(err error) {
+	result := "made"
+	if err != nil {
+		result = "failed"
+	}
+	m.backups.WithLabelValues(result).Inc()
 }
 
 func (m *metrics) committed(c bolt.Commit) {

@@ -7,7 +7,9 @@ import "time"
 // (see [Fields]). The doc tag is its text in docs/config.md and in the help.
 type Config struct {
 	Listen         string         `yaml:"listen" doc:"Address to listen on, host:port. Port 0 takes any free one."`
-	AdminListen    string         `yaml:"adminListen" doc:"Separate address for /healthz, /readyz and /metrics. Empty: they are on the main listener."`
+	AdminListen    string         `yaml:"adminListen" doc:"Separate address for /healthz, /readyz and /metrics, and for /backup and /debug/pprof. Empty: the first three are on the main listener, the others nowhere."`
+	AdminToken     Secret         `yaml:"adminToken" doc:"At least 32 random characters, which callers of /backup and /debug/pprof on adminListen send as a bearer token. Empty: only this machine may call them."`
+	AdminTokenFile string         `yaml:"adminTokenFile" doc:"File with adminToken, in place of it; relative to the configuration file."`
 	BaseURL        string         `yaml:"baseUrl" doc:"Public base URL for links, with the path prefix of a gateway if there is one. Empty: derived from the listener."`
 	ViewerBaseURL  string         `yaml:"viewerBaseUrl" doc:"Origin of its own for the viewer pages and their streams. Empty: the same as baseUrl."`
 	TLS            TLS            `yaml:"tls"`

@@ -192,6 +192,7 @@ func (c *Config) readSecrets(dir string, found *problems) {
 			readSecret(found, dir, at+"secretFile", "secret", client.SecretFile, &client.Secret)
 		}
 	}
+	readSecret(found, dir, "adminTokenFile", "adminToken", c.AdminTokenFile, &c.AdminToken)
 	readSecret(found, dir, "genesysCloud.clientSecretFile", "clientSecret", c.GenesysCloud.ClientSecretFile, &c.GenesysCloud.ClientSecret)
 }
 

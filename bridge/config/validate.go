@@ -29,6 +29,9 @@ func (c Config) check(found *problems) {
 			found.add("adminListen", "%s, want another address than listen", c.AdminListen)
 		}
 	}
+	if c.AdminToken != "" && len(c.AdminToken) < minSecretLen {
+		found.add("adminToken", "shorter than %d characters", minSecretLen)
+	}
 	checkBaseURL(found, "baseUrl", c.BaseURL, true)
 	checkBaseURL(found, "viewerBaseUrl", c.ViewerBaseURL, false)
 	c.TLS.check(found)

@@ -46,7 +46,7 @@ func BenchmarkBackup(b *testing.B) {
 			wg.Go(func() {
 				for i := 0; ctx.Err() == nil; i++ {
 					begin := time.Now()
-					if err := tryCreate(b.Context(), store, fmt.Sprintf("s-%d-%d-%d", round, w, i)); err != nil {
+					if err := tryCreate(context.WithoutCancel(ctx), store, fmt.Sprintf("s-%d-%d-%d", round, w, i)); err != nil {
 						b.Errorf("create: %v", err)
 						return
 					}
@@ -67,7 +67,7 @@ func BenchmarkBackup(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		b.StopTimer()
-		alone = append(alone, waits(func() { time.Sleep(300 * time.Millisecond) })...)
+		alone = append(alone, waits(func() { <-time.After(300 * time.Millisecond) })...)
 		path := filepath.Join(dir, fmt.Sprintf("backup-%d", n))
 		n++
 		during = append(during, waits(func() {
