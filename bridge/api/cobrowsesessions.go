@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -291,15 +292,23 @@ func (a *api) getCobrowseWrapupCodes(c *fiber.Ctx) error {
 // recorded here, so NONE is the only state that the schema lets through.
 func (a *api) putCobrowseRecording(c *fiber.Ctx) error {
 	var in struct {
-		State string `json:"state"`
+		RecordingState string `json:"recordingState"` // the SDKs' word
+		State          string `json:"state"`
 	}
 	if err := a.decode(c, schemaRecording, &in); err != nil {
 		return err
 	}
+	state := cmp.Or(in.RecordingState, in.State)
+	if state == "" {
+		return &cobridge.Error{
+			Code: cobridge.CodeConstraintValidation, Message: "The request says no state of recording.",
+			Details: []cobridge.Detail{{ErrorCode: "required", FieldName: "recordingState"}},
+		}
+	}
 	if _, _, err := a.cobrowseOf(c); err != nil {
 		return err
 	}
-	return c.JSON(in.State)
+	return c.JSON(state)
 }
 
 func conversationParam(c *fiber.Ctx) conversations.ID {

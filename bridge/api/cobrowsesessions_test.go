@@ -273,7 +273,9 @@ func TestOfficialParticipants(t *testing.T) {
 		"wrap-up":             {http.MethodPatch, path, `{"wrapup":{"code":"x"}}`, "wrapup"},
 		"hold":                {http.MethodPatch, path, `{"held":true}`, "held"},
 		"recording of one":    {http.MethodPatch, path, `{"recording":true}`, "recording"},
-		"recording":           {http.MethodPut, self + "/recordingstate", `{"state":"ACTIVE"}`, "state"},
+		"recording":           {http.MethodPut, self + "/recordingstate", `{"recordingState":"ACTIVE"}`, "recordingState"},
+		"recording, in short": {http.MethodPut, self + "/recordingstate", `{"state":"ACTIVE"}`, "state"},
+		"no recording state":  {http.MethodPut, self + "/recordingstate", `{}`, "recordingState"},
 		"a transfer's type":   {http.MethodPost, path + "/replace", `{"transferType":"Blind","userId":"x"}`, "transferType"},
 		"transfer to nobody":  {http.MethodPost, path + "/replace", `{}`, "userId"},
 		"transfer to a name":  {http.MethodPost, path + "/replace", `{"userName":"Ben"}`, "userId"},
@@ -297,8 +299,10 @@ func TestOfficialParticipants(t *testing.T) {
 	if got := h.want(t, http.StatusAccepted, http.MethodPatch, path+"/attributes", `{"attributes":{"b":"2"}}`).body; got != `{"attributes":{"a":"1","b":"2"}}` {
 		t.Errorf("attributes are %s", got)
 	}
-	if got := h.want(t, http.StatusOK, http.MethodPut, self+"/recordingstate", `{"state":"NONE"}`).body; got != `"NONE"` {
-		t.Errorf("recording is %s", got)
+	for _, body := range []string{`{"recordingState":"NONE"}`, `{"state":"NONE"}`} {
+		if got := h.want(t, http.StatusOK, http.MethodPut, self+"/recordingstate", body).body; got != `"NONE"` {
+			t.Errorf("after %s recording is %s", body, got)
+		}
 	}
 	h.want(t, http.StatusOK, http.MethodGet, path+"/wrapup?provisional=true", "")
 	h.want(t, http.StatusOK, http.MethodGet, path+"/wrapupcodes", "")

@@ -268,6 +268,7 @@ func officialParticipants(t T, sc *scene) {
 	sc.want(t, http.StatusOK, sc.get(t, path+"/wrapup"))
 	sc.want(t, http.StatusOK, sc.get(t, path+"/wrapupcodes"))
 	sc.want(t, http.StatusOK, call{method: http.MethodPut, path: cobrowseOf(conv) + "/recordingstate", token: sc.token(t), body: body{"state": "NONE"}})
+	sc.want(t, http.StatusOK, call{method: http.MethodPut, path: cobrowseOf(conv) + "/recordingstate", token: sc.token(t), body: body{"recordingState": "NONE"}})
 	sc.want(t, http.StatusAccepted, sc.patchPath(t, path, body{"state": "connected"}))
 
 	sc.want(t, http.StatusAccepted, sc.post(t, path+"/replace", body{"transferType": "Unattended", "userId": sc.target.SupervisorUserID}))
@@ -306,6 +307,7 @@ func officialRefused(t T, sc *scene) {
 		{sc.patchPath(t, path, body{"wrapup": body{"code": "x"}}), "wrapup"},
 		{sc.patchPath(t, path, body{"held": true}), "held"},
 		{call{method: http.MethodPut, path: one + "/recordingstate", token: sc.token(t), body: body{"state": "ACTIVE"}}, "state"},
+		{call{method: http.MethodPut, path: one + "/recordingstate", token: sc.token(t), body: body{"recordingState": "paused"}}, "recordingState"},
 		{sc.post(t, path+"/replace", body{"userName": "Kim"}), "userId"},
 	} {
 		e := sc.refused(t, http.StatusBadRequest, "constraint.validation", tt.call)
