@@ -3,6 +3,7 @@ package bridge
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -24,16 +25,18 @@ type memoryConn struct {
 	close    func()
 	failure  error // after ended
 
-	// Of the goroutine that serves, and of ask between answered and the next request.
-	unread    []byte
+	// Of whoever asks, but while a request is being answered of the goroutine that serves.
+	request   bytes.Buffer
+	unread    []byte // of request
 	answering bool
 	answer    []byte
-
-	reader *bufio.Reader // of read
+	reader    *bufio.Reader // of answer
 }
 
 func newMemoryConn() *memoryConn {
-	c := &memoryConn{requests: make(chan []byte), answered: make(chan struct{}), closed: make(chan struct{}), ended: make(chan struct{}), reader: bufio.NewReader(nil)}
+	c := &memoryConn{
+		requests: make(chan []byte), answered: make(chan struct{}), closed: make(chan struct{}), ended: make(chan struct{}), reader: bufio.NewReader(nil),
+	}
 	c.close = sync.OnceFunc(func() { close(c.closed) })
 	return c
 }
@@ -45,30 +48,42 @@ func (c *memoryConn) serve(server *fasthttp.Server) {
 	c.failure = server.ServeConn(c)
 }
 
-// ask sends a request and returns the answer to it. When the server closes the
+// roundTrip has one request answered. The buffers are used again, so nothing of the
+// response is in them.
+func (c *memoryConn) roundTrip(r *http.Request) (*http.Response, error) {
+	c.request.Reset()
+	c.answer = c.answer[:0]
+	if err := r.Write(&c.request); err != nil { // closes the body, too
+		return nil, err
+	}
+	if err := c.ask(); err != nil {
+		return nil, fmt.Errorf("serve from memory: %w", err)
+	}
+	return c.read(r)
+}
+
+// ask sends the request and waits for the answer. When the server closes the
 // connection, that is the end of the answer.
-func (c *memoryConn) ask(request []byte) ([]byte, error) {
+func (c *memoryConn) ask() error {
 	select {
-	case c.requests <- request:
+	case c.requests <- c.request.Bytes():
 	case <-c.ended:
-		return nil, io.ErrUnexpectedEOF
+		return io.ErrUnexpectedEOF
 	}
 	select {
 	case <-c.answered:
 	case <-c.ended:
 		c.close() // if it was taken over as a stream
 		if len(c.answer) == 0 {
-			return nil, c.failure
+			return c.failure
 		}
 	}
-	answer := c.answer
-	c.answer = nil
-	return answer, nil
+	return nil
 }
 
 // read makes a response of what the server has written.
-func (c *memoryConn) read(answer []byte, r *http.Request) (*http.Response, error) {
-	c.reader.Reset(bytes.NewReader(answer))
+func (c *memoryConn) read(r *http.Request) (*http.Response, error) {
+	c.reader.Reset(bytes.NewReader(c.answer))
 	resp, err := http.ReadResponse(c.reader, r)
 	for err == nil && resp.StatusCode == http.StatusContinue {
 		resp, err = http.ReadResponse(c.reader, r)
@@ -76,15 +91,18 @@ func (c *memoryConn) read(answer []byte, r *http.Request) (*http.Response, error
 	if err != nil {
 		return nil, err
 	}
-	var body bytes.Buffer // the reader is the next request's soon
-	if resp.ContentLength > 0 {
-		body.Grow(int(resp.ContentLength) + bytes.MinRead) // ReadFrom asks for more than there is
+	if resp.Body == http.NoBody {
+		return resp, nil
 	}
-	if _, err := body.ReadFrom(resp.Body); err != nil {
-		return nil, err
+	var body []byte
+	if resp.ContentLength >= 0 {
+		body = make([]byte, resp.ContentLength)
+		_, err = io.ReadFull(resp.Body, body)
+	} else {
+		body, err = io.ReadAll(resp.Body)
 	}
-	resp.Body = io.NopCloser(&body)
-	return resp, nil
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, err
 }
 
 // Read implements [net.Conn]. A server that reads on has written its answer.
@@ -137,8 +155,12 @@ func (c *memoryConn) SetReadDeadline(time.Time) error { return nil }
 // SetWriteDeadline implements [net.Conn].
 func (c *memoryConn) SetWriteDeadline(time.Time) error { return nil }
 
-// mostResting is how many connections wait for requests; any number are served.
-const mostResting = 16
+const (
+	// mostResting is how many connections wait for requests; any number are served.
+	mostResting = 16
+	// largestResting bounds each of their two buffers.
+	largestResting = 64 << 10
+)
 
 // memoryConns are connections that wait for the next request.
 type memoryConns struct {
@@ -180,7 +202,7 @@ func (p *memoryConns) put(c *memoryConn) {
 		return
 	default:
 	}
-	if p.closed || len(p.conns) >= mostResting {
+	if p.closed || len(p.conns) >= mostResting || cap(c.answer) > largestResting || c.request.Cap() > largestResting {
 		c.close()
 		return
 	}

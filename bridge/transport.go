@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"bytes"
-	"fmt"
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
@@ -40,20 +38,11 @@ type transport struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	var request bytes.Buffer
-	request.Grow(1024)
-	if err := r.Write(&request); err != nil { // closes the body, too
-		return nil, err
-	}
 	c := t.resting.take()
 	if c == nil {
 		c = newMemoryConn()
 		go c.serve(t.server)
 	}
-	answer, err := c.ask(request.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("serve from memory: %w", err)
-	}
 	defer t.resting.put(c)
-	return c.read(answer, r)
+	return c.roundTrip(r)
 }
