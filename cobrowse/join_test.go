@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/cobrowse"
@@ -69,6 +70,34 @@ func TestJoinTokenLife(t *testing.T) {
 	wantCode(t, "Redeem after 15 minutes", err, cobridge.CodeJoinTokenExpired)
 	if strings.Trim(started.Tokens[0].Raw, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~") != "" {
 		t.Errorf("token %q has characters that need escaping in a URL", started.Tokens[0].Raw)
+	}
+}
+
+// TestJoinTokenIsAJWT: any library reads what stands in a join token.
+func TestJoinTokenIsAJWT(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	started := h.start(t, agentAndSupervisor)
+	claims := jwt.MapClaims{}
+	token, err := jwt.ParseWithClaims(started.Tokens[0].Raw, claims, func(*jwt.Token) (any, error) {
+		return []byte("0123456789abcdef0123456789abcdef"), nil
+	}, jwt.WithTimeFunc(h.clock.Now), jwt.WithStrictDecoding())
+	if err != nil {
+		t.Fatalf("parse: %v", err)
+	}
+	if diff := cmp.Diff(map[string]any{"alg": "HS256", "kid": "join-1", "typ": "cobridge-join+jwt"}, token.Header); diff != "" {
+		t.Errorf("the header differs (-want +got):\n%s", diff)
+	}
+	if id, _ := claims["jti"].(string); len(id) != 36 {
+		t.Errorf("jti = %q, want a UUID", id)
+	}
+	delete(claims, "jti")
+	want := jwt.MapClaims{
+		"iss": "https://bridge.example", "aud": []any{"cobridge:join"}, "sub": string(ann), "org": string(org), "sid": string(started.Session.ID), "role": "agent",
+		"iat": float64(t0.Unix()), "exp": float64(t0.Add(15 * time.Minute).Unix()),
+	}
+	if diff := cmp.Diff(want, claims); diff != "" {
+		t.Errorf("the claims differ (-want +got):\n%s", diff)
 	}
 }
 
