@@ -10,18 +10,34 @@ import (
 	"testing"
 )
 
-// guide is what users read; its code is a package that has to work as it stands.
-const guide = "testing-your-integration.md"
+// guides are what users read; the code of each is a package with tests that has to
+// work as it stands, and of which these pass.
+func guides() map[string][]string {
+	return map[string][]string{
+		"testing-your-integration.md": {"TestCreate", "TestCreateWaitsWhenItIsTold", "TestCreateRefused", "TestWhatBecomesOfIt"},
+		"client.md":                   {"TestShow", "TestFollow", "TestNobodyComes", "TestAdvice"},
+	}
+}
 
 var (
 	goBlocks = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 	fileName = regexp.MustCompile(`^// ([a-z_]+\.go)\n`)
 )
 
-// The guide's code is tested as its readers would: in a module of its own that only
+// A guide's code is tested as its readers would: in a module of its own that only
 // requires this one, with nothing but what is in the module cache.
 func TestOutsideThisModule(t *testing.T) {
 	t.Parallel()
+	for guide, tests := range guides() {
+		t.Run(guide, func(t *testing.T) {
+			t.Parallel()
+			testGuide(t, guide, tests)
+		})
+	}
+}
+
+func testGuide(t *testing.T, guide string, tests []string) {
+	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
@@ -38,8 +54,8 @@ func TestOutsideThisModule(t *testing.T) {
 		}
 		files[last] += code + "\n"
 	}
-	if len(files) != 2 || files["integration.go"] == "" || files["integration_test.go"] == "" {
-		t.Fatalf("the guide has %d files, want integration.go and integration_test.go", len(files))
+	if len(files) != 2 || files[""] != "" {
+		t.Fatalf("the guide has %d files, want two, with their names", len(files))
 	}
 
 	// What this module requires, so that no version has to be asked for.
@@ -79,7 +95,7 @@ func TestOutsideThisModule(t *testing.T) {
 		t.Logf("go vet: %s", out)
 	}
 	out := run("test", "-count=1", "-v", "./...")
-	for _, name := range []string{"TestCreate", "TestCreateWaitsWhenItIsTold", "TestCreateRefused", "TestWhatBecomesOfIt"} {
+	for _, name := range tests {
 		if !bytes.Contains(out, []byte("--- PASS: "+name+" ")) {
 			t.Errorf("%s did not pass:\n%s", name, out)
 		}
