@@ -55,14 +55,14 @@ var house = map[string][]string{
 	"": {}, // the root package: the ground everything stands on
 
 	// What starts things.
-	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/devtools", "bridge/gcb", "bridge/maskproof", "cobrowse", "cobrowse/client", "cobrowse/client/live", "mocks", "mocks/contract", cobra, pflag},
+	"cmd/cobridge":   {"bridge", "bridge/config", "bridge/devtools", "bridge/engine/bolt", "bridge/gcb", "bridge/maskproof", "cobrowse", "cobrowse/client", "cobrowse/client/live", "mocks", "mocks/contract", cobra, pflag},
 	"mocks":          {"bridge", "bridge/config", "cobrowse", "conversations", "oauth", httpmock},
 	"mocks/contract": {},
 
 	// The service put together, by hand.
 	"bridge": {
 		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/gcb", "bridge/legacy", "bridge/bayeux", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
-		"bridge/notify", "bridge/notify/socket",
+		"bridge/egress", "bridge/notify", "bridge/notify/socket", "bridge/notify/webhook",
 		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "conversations/genesys", "oauth", "docs", anyThirdParty,
 	},
 
@@ -74,8 +74,10 @@ var house = map[string][]string{
 	"bridge/legacy":            {"bridge/bayeux", "cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber, uuid},
 	"bridge/gcb":               {"cobrowse", resty, gobreaker},
 	"bridge/notify/socket":     {"bridge/notify", "bridge/web", fiber, websocket, xrate},
+	"bridge/notify/webhook":    {"bridge/egress", "bridge/notify"},
 	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", bbolt},
 	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", goCmp},
+	"bridge/egress":            {},
 	"bridge/limit":             {xrate},
 	"bridge/web":               {fiber, fasthttp, uuid},
 	"bridge/config":            {koanf, yaml, pflag},
@@ -94,7 +96,7 @@ var house = map[string][]string{
 	"oauth":                 {jwt, uuid},
 	"docs":                  {},
 	"bridge/knowledge":      {},
-	"bridge/notify":         {"conversations", "oauth"},
+	"bridge/notify":         {"cobrowse", "conversations", "oauth", uuid},
 
 	// For test files only, so no row may name them.
 	"cobrowse/webui/e2e": {},

@@ -91,7 +91,7 @@ type Webhooks struct {
 // NewWebhooks returns Webhooks that send nothing yet.
 func NewWebhooks(cfg WebhooksConfig) *Webhooks {
 	if cfg.Random == nil {
-		cfg.Random = rand.Float64 //nolint:gosec // it spreads load
+		cfg.Random = rand.Float64
 	}
 	o := &cfg.Observe
 	if o.Attempt == nil {

@@ -56,6 +56,13 @@ const (
 	channelBucket                       // notification channel id -> JSON
 	channelByClient                     // str(org) str(client) time(created) channel id ->
 	channelByExpiry                     // time(expiry) channel id ->
+	webhookBucket                       // webhook id -> JSON
+	webhookByOrg                        // str(org) time(created) webhook id ->
+	tallyBucket                         // webhook id -> JSON, how many deliveries it has
+	deliveryBucket                      // str(webhook) delivery id -> JSON
+	deliveryByState                     // str(webhook) state time(at) sequence delivery id ->
+	deliveryByAge                       // time(created) delivery key -> ; pending ones
+	deliveryByExpiry                    // time(expiry) delivery key -> ; others
 
 	bucketCount
 )
@@ -68,6 +75,7 @@ func (b bucket) name() []byte {
 		"deployment", "deploymentByOrg", "secret", "organisation", "user", "userByName",
 		"conversation", "conversationByStart", "conversationByEnd", "client", "key", "revocation", "revocationByUntil",
 		"knowledge", "knowledgeByIdentity", "knowledgeByExpiry", "channel", "channelByClient", "channelByExpiry",
+		"webhook", "webhookByOrg", "tally", "delivery", "deliveryByState", "deliveryByAge", "deliveryByExpiry",
 	}[b])
 }
 
@@ -76,7 +84,7 @@ func (b bucket) name() []byte {
 func (b bucket) grows() bool {
 	switch b {
 	case liveBucket, conversationBucket, // ids that are made here are ordered by time (UUIDv7)
-		deadlineBucket, liveByOrg, historyByOrg, redeemedByExpiry, repeatableByExpiry, claimByUntil, eventBucket, revocationByUntil, knowledgeByExpiry, channelByExpiry:
+		deadlineBucket, liveByOrg, historyByOrg, redeemedByExpiry, repeatableByExpiry, claimByUntil, eventBucket, revocationByUntil, knowledgeByExpiry, channelByExpiry, deliveryByAge, deliveryByExpiry:
 		return true
 	default:
 		return false

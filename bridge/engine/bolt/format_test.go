@@ -131,6 +131,22 @@ func fill(t *testing.T, store *bolt.Store) {
 		Token: oauth.Principal{OrgID: "org", ClientID: "client", Scopes: []string{"notifications"}, TokenID: "jti", Generation: 7, IssuedAt: t0, ExpiresAt: t0.Add(time.Hour)},
 	}, func([]notify.Channel) []notify.ChannelID { return nil })
 	must(err)
+	must(store.CreateWebhook(t.Context(), notify.Webhook{
+		ID: "w-1", OrgID: "org", Name: "CRM", URL: "https://example.org/hooks", Events: []string{"cobrowse.session.created"},
+		Secrets: []notify.WebhookSecret{{Key: []byte{6}, CreatedAt: t0, ExpiresAt: t0}}, Configured: true, CreatedBy: "client", CreatedAt: t0, UpdatedAt: t0,
+		Disabled: notify.DisabledGone, DisabledAt: t0, FailingSince: t0,
+	}, 0))
+	for i, state := range notify.DeliveryStates() {
+		d := notify.Delivery{
+			ID: notify.DeliveryID(fmt.Sprintf("msg_%d", i)), WebhookID: "w-1", OrgID: "org", Type: "cobrowse.session.created", Sequence: 7, EventAt: t0, SessionID: "s-live",
+			Body: []byte("{}"), State: state, CreatedAt: t0, At: t0.Add(time.Minute), Tries: 1, Attempts: []notify.Attempt{{At: t0, Took: time.Second, Status: 500, Result: notify.ResultStatus}},
+		}
+		if state != notify.Pending {
+			d.ExpiresAt, d.Why = t0.Add(time.Hour), notify.DeadAttempts
+		}
+		_, err := store.AddDelivery(t.Context(), d, 10, func(*notify.Delivery) {})
+		must(err)
+	}
 	followOne(t, store)
 }
 
