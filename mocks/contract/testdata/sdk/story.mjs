@@ -12,10 +12,12 @@
 import assert from 'node:assert/strict';
 import platformClient from 'purecloud-platform-client-v2';
 import { Diary } from './diary.mjs';
+import { as, oursWereSeen } from './models.mjs';
 
 const demo = JSON.parse(process.argv[2]);
 const base = new URL(demo.baseUrl);
 const shop = `${base.protocol}//shop.localhost:${base.port}`;
+const unknown = '00000000-dead-4bad-8000-000000000001';
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const date = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
@@ -70,6 +72,7 @@ async function refused(call, status, code) {
 		failure = error;
 	}
 	assert.deepEqual([failure.status, failure.code], [status, code], JSON.stringify(failure));
+	as('ErrorBody', failure);
 	assert.match(failure.contextId, uuid);
 	assert.ok(failure.message);
 	return failure;
@@ -102,13 +105,13 @@ let diary;
  * Wants both topics to tell that the offered session has come to a state.
  *
  * @param {string} sides as states says it
- * @param {string} disconnectType of the viewer; undefined while it is not disconnected
+ * @param {string} [disconnectType] of the viewer, once it is disconnected
  */
 async function told(sides, disconnectType) {
 	const frame = await diary.next(topics.cobrowse, (body) => body.id === demo.conversationId && states(body) === sides && on('viewer', body).cobrowseSessionId === offer.id);
 	assert.equal(frame.version, '2');
 	assert.match(frame.metadata.CorrelationId, uuid);
-	const { eventBody } = frame;
+	const eventBody = as('ConversationCobrowseEventTopicCobrowseConversation', frame.eventBody);
 	for (const p of eventBody.participants) {
 		assert.match(p.id, uuid);
 		assert.equal(p.viewerUrl, undefined, 'a notification lets nobody in');
@@ -122,7 +125,7 @@ async function told(sides, disconnectType) {
 	assert.ok(Array.isArray(eventBody.otherMediaUris));
 
 	const whole = await diary.next(topics.whole, (body) => body.id === demo.conversationId && communication(body, 'agent', offer.id)?.state === viewer.state && communication(body, 'customer', offer.id)?.state === sharer.state);
-	assert.match(whole.eventBody.startTime, date);
+	as('ConversationEventTopicConversation', whole.eventBody);
 	const { id, cobrowseRole, disconnectType: why } = communication(whole.eventBody, 'agent', offer.id);
 	assert.deepEqual([id, cobrowseRole, why], [viewer.communicationId, 'viewer', disconnectType]);
 	return { sharer, viewer };
@@ -134,7 +137,7 @@ async function told(sides, disconnectType) {
  * @param {{ customHeaders?: Record<string, string> }} [opts]
  */
 async function offerOne(opts) {
-	offer = await conversations.postConversationCobrowse(demo.conversationId, opts);
+	offer = as('CobrowseWebMessagingSession', await conversations.postConversationCobrowse(demo.conversationId, opts));
 	assert.match(offer.id, uuid);
 	assert.match(offer.joinCode, /^\d{9}$/);
 	assert.match(offer.dateOfferEnds, date);
@@ -163,16 +166,21 @@ await step('it logs in with client credentials', async () => {
 });
 
 await step('it asks for its token', async () => {
-	const me = await tokens.getTokensMe();
+	const me = as('TokenInfo', await tokens.getTokensMe());
 	assert.equal(me.organization.id, demo.orgId);
 	assert.equal(me.OAuthClient.id, demo.clientId);
 	assert.ok(me.authorizedScope.includes('conversations'));
 	await tokens.headTokensMe();
 	await refused(users.getUsersMe(), 400, 'not.a.user');
+	client.setReturnExtendedResponses(true);
+	const { status, headers } = await tokens.getTokensMe();
+	client.setReturnExtendedResponses(false);
+	assert.equal(status, 200);
+	assert.match(headers['inin-correlation-id'], uuid);
 });
 
 await step('it lists conversations', async () => {
-	const { entities, total } = await conversations.getConversations();
+	const { entities, total } = as('ConversationEntityListing', await conversations.getConversations());
 	assert.equal(entities.length, total);
 	const one = entities.find(({ id }) => id === demo.conversationId);
 	assert.match(one.startTime, date);
@@ -182,25 +190,25 @@ await step('it lists conversations', async () => {
 	assert.equal(agent.userId, demo.agentUserId);
 	assert.deepEqual(agent.cobrowsesessions, []);
 	assert.equal((await conversations.getConversation(demo.conversationId)).id, demo.conversationId);
-	await refused(conversations.getConversation('00000000-dead-4bad-8000-000000000001'), 404, 'conversation.error.conversation.not.found');
+	await refused(conversations.getConversation(unknown), 404, 'conversation.error.conversation.not.found');
 });
 
 await step('it finds users', async () => {
-	const { entities } = await users.getUsers({ pageSize: 100 });
+	const { entities } = as('UserEntityListing', await users.getUsers({ pageSize: 100 }));
 	assert.deepEqual(entities.map(({ id }) => id).sort(), [demo.agentUserId, demo.supervisorUserId].sort());
-	const one = await users.getUser(demo.supervisorUserId);
+	const one = as('User', await users.getUser(demo.supervisorUserId));
 	assert.deepEqual([one.id, one.name, one.state], [demo.supervisorUserId, 'Sam Supervisor', 'active']);
 	assert.ok(Number.isInteger(one.version));
-	await refused(users.getUser('00000000-dead-4bad-8000-000000000002'), 404, 'general.resource.not.found');
+	await refused(users.getUser(unknown), 404, 'general.resource.not.found');
 });
 
 await step('it finds the site and its published settings', async () => {
-	const { entities, total } = await sites.getWebdeploymentsDeployments();
+	const { entities, total } = as('ExpandableWebDeploymentEntityListing', await sites.getWebdeploymentsDeployments());
 	assert.equal(entities.length, total);
-	const site = await sites.getWebdeploymentsDeployment(demo.deploymentId);
+	const site = as('WebDeployment', await sites.getWebdeploymentsDeployment(demo.deploymentId));
 	assert.deepEqual(entities.find(({ id }) => id === demo.deploymentId), site);
 	assert.deepEqual([site.name, site.status, site.allowAllDomains, site.allowedDomains], ['Demo shop', 'Active', false, [new URL(shop).host]]);
-	const published = await sites.getWebdeploymentsConfigurationVersion(site.configuration.id, site.configuration.version);
+	const published = as('WebDeploymentConfigurationVersion', await sites.getWebdeploymentsConfigurationVersion(site.configuration.id, site.configuration.version));
 	assert.equal(published.selfUri, site.configuration.selfUri);
 	assert.deepEqual(published.cobrowse, {
 		enabled: true,
@@ -216,12 +224,12 @@ await step('it finds the site and its published settings', async () => {
 });
 
 await step('it opens a notification channel, subscribes and connects', async () => {
-	const { entities: available } = await notifications.getNotificationsAvailabletopics();
+	const { entities: available } = as('AvailableTopicEntityListing', await notifications.getNotificationsAvailabletopics());
 	assert.ok(available.some(({ id }) => id === 'v2.users.{id}.conversations.cobrowseSessions'));
-	const channel = await notifications.postNotificationsChannels();
+	const channel = as('Channel', await notifications.postNotificationsChannels());
 	assert.match(channel.expires, date);
 	await notifications.headNotificationsChannel(channel.id);
-	const { entities } = await notifications.postNotificationsChannelSubscriptions(channel.id, [{ id: topics.cobrowse }, { id: topics.whole }]);
+	const { entities } = as('ChannelTopicEntityListing', await notifications.postNotificationsChannelSubscriptions(channel.id, [{ id: topics.cobrowse }, { id: topics.whole }]));
 	assert.deepEqual(entities.map(({ id, state }) => [id, state]).sort(), [[topics.whole, 'Permitted'], [topics.cobrowse, 'Permitted']]);
 	assert.equal((await notifications.getNotificationsChannelSubscriptions(channel.id)).entities.length, 2);
 	await refused(notifications.postNotificationsChannelSubscriptions(channel.id, [{ id: 'v2.no.such.topic' }]), 400, 'notification.invalid.topic');
@@ -242,10 +250,10 @@ await step('it offers a session on the conversation', async () => {
 });
 
 await step('it finds it among the cobrowse sessions', async () => {
-	const { entities } = await conversations.getConversationsCobrowsesessions();
+	const { entities } = as('CobrowseConversationEntityListing', await conversations.getConversationsCobrowsesessions());
 	assert.deepEqual(entities.map(({ id }) => id), [demo.conversationId]);
 	assert.equal(on('viewer', entities[0]).viewerUrl, undefined);
-	const one = await conversations.getConversationsCobrowsesession(demo.conversationId);
+	const one = as('CobrowseConversation', await conversations.getConversationsCobrowsesession(demo.conversationId));
 	assert.equal(one.selfUri, offer.selfUri);
 	assert.equal(states(one), 'offering alerting');
 	assert.equal(on('sharer', one).id, customer.id);
@@ -262,7 +270,7 @@ await step('a second offer is refused, and names the first', async () => {
 await step('the customer comes with the join code, and the agent with viewerUrl', async () => {
 	await refused(page.getWebdeploymentsDeploymentCobrowseSessionId(demo.deploymentId, offer.joinCode, { customHeaders: { Origin: 'https://elsewhere.invalid' } }), 403, 'not.authorized');
 	await refused(page.getWebdeploymentsDeploymentCobrowseSessionId(demo.deploymentId, offer.id, fromShop), 404, 'not.found');
-	const seen = await page.getWebdeploymentsDeploymentCobrowseSessionId(demo.deploymentId, offer.joinCode, fromShop);
+	const seen = as('CobrowseWebMessagingSession', await page.getWebdeploymentsDeploymentCobrowseSessionId(demo.deploymentId, offer.joinCode, fromShop));
 	assert.deepEqual([seen.id, seen.joinCode, seen.dateOfferEnds], [offer.id, offer.joinCode, offer.dateOfferEnds]);
 	assert.equal((await join(seen.sessionJoinToken)).cobrowseRole, 'sharer');
 	await told('connected alerting');
@@ -275,15 +283,15 @@ await step('the customer comes with the join code, and the agent with viewerUrl'
 
 await step('wrap-up, recording and attributes', async () => {
 	const id = demo.conversationId;
-	assert.deepEqual(await conversations.getConversationsCobrowsesessionParticipantWrapup(id, agent.id), {});
+	assert.deepEqual(as('AssignedWrapupCode', await conversations.getConversationsCobrowsesessionParticipantWrapup(id, agent.id)), {});
 	assert.deepEqual(await conversations.getConversationsCobrowsesessionParticipantWrapupcodes(id, agent.id), []);
-	assert.equal(await conversations.putConversationsCobrowsesessionRecordingstate(id, { state: 'NONE' }), 'NONE');
-	await refused(conversations.putConversationsCobrowsesessionRecordingstate(id, { state: 'ACTIVE' }), 400, 'constraint.validation');
-	const set = await conversations.patchConversationsCobrowsesessionParticipantAttributes(id, agent.id, { body: { attributes: { desk: '7' } } });
+	assert.equal(await conversations.putConversationsCobrowsesessionRecordingstate(id, { recordingState: 'NONE' }), 'NONE');
+	await refused(conversations.putConversationsCobrowsesessionRecordingstate(id, { recordingState: 'ACTIVE' }), 400, 'constraint.validation');
+	const set = as('ParticipantAttributes', await conversations.patchConversationsCobrowsesessionParticipantAttributes(id, agent.id, { body: { attributes: { desk: '7' } } }));
 	assert.equal(set.attributes.desk, '7');
 	const frame = await diary.next(topics.whole, (body) => body.participants.some((p) => p.id === agent.id && p.attributes.desk === '7'));
 	assert.equal(frame.eventBody.id, id);
-	await refused(conversations.patchConversationsCobrowsesessionParticipantAttributes(id, customer.id.replace(/^./, 'f'), { body: { attributes: {} } }), 404, 'conversation.error.participant.not.found');
+	await refused(conversations.patchConversationsCobrowsesessionParticipantAttributes(id, unknown, { body: { attributes: {} } }), 404, 'conversation.error.participant.not.found');
 });
 
 await step('another user takes the place of the agent', async () => {
@@ -297,7 +305,9 @@ await step('another user takes the place of the agent', async () => {
 });
 
 await step('it ends the session', async () => {
-	const ended = await conversations.patchConversationsCobrowsesession(demo.conversationId, { state: 'disconnected' });
+	// The SDK's types want a whole conversation.
+	const before = await conversations.getConversation(demo.conversationId);
+	const ended = as('Conversation', await conversations.patchConversationsCobrowsesession(demo.conversationId, { ...before, state: 'disconnected' }));
 	const { state, disconnectType, disconnectedTime } = communication(ended, 'customer', offer.id);
 	assert.deepEqual([ended.id, state, disconnectType], [demo.conversationId, 'disconnected', 'client']);
 	assert.match(disconnectedTime, date);
@@ -305,7 +315,7 @@ await step('it ends the session', async () => {
 	assert.deepEqual([on('sharer', frame.eventBody).disconnectType, on('sharer', frame.eventBody).cobrowseSessionId], ['client', offer.id]);
 	await diary.next(topics.whole, (body) => communication(body, 'customer', offer.id)?.state === 'disconnected');
 	assert.deepEqual((await conversations.getConversationsCobrowsesessions()).entities, []);
-	const conversation = await conversations.getConversation(demo.conversationId);
+	const conversation = as('Conversation', await conversations.getConversation(demo.conversationId));
 	assert.equal(conversation.endTime, undefined, 'the conversation goes on');
 	assert.equal(communication(conversation, 'customer', offer.id).state, 'disconnected');
 });
@@ -339,6 +349,8 @@ await step('it logs out: the token is dead, and so is the channel', async () => 
 	await refused(conversations.getConversations(), 401, 'bad.credentials');
 	assert.equal(await diary.end(), 4401);
 });
+
+await step('all that the service says beside the official words was seen', async () => oursWereSeen());
 
 console.log('told');
 process.exit(0); // the SDK watches a file
