@@ -10,7 +10,7 @@ ARGS    ?=
 # The components of bridge/testenv whose absence fails a test instead of skipping it.
 REQUIRE := chromium,node,python-httpx,curl,jq
 
-.PHONY: help build test race browser lint fmt fmt-check vet mod vuln cover bench microbench fuzz golden docs bundles bundles-check run tools check
+.PHONY: help build test race browser sdk-go lint fmt fmt-check vet mod vuln cover bench microbench fuzz golden docs bundles bundles-check run tools check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ race: ## Run the tests with what is here; a missing component skips
 browser: ## Run the browser tests alone, and say what each does (COBRIDGE_SCREENSHOTS=DIR takes pictures)
 	.ci/setup
 	COBRIDGE_REQUIRE=$(REQUIRE) $(GO) test -count=1 -v ./cobrowse/webui/e2e
+
+sdk-go: ## Run the official Go SDK against the service (compiles it for a minute or two)
+	COBRIDGE_GO_SDK=1 $(GO) test -count=1 -v -run=TestOfficialGoSDK -timeout=$(TIMEOUT) ./mocks/contract
 
 lint: ## Run golangci-lint
 	$(TOOL) golangci-lint run --timeout=15m ./... ./.ci/bench/...

@@ -21,6 +21,29 @@ func TestOfficialSDK(t *testing.T) {
 	node := testenv.Need(t, testenv.Node)
 	dir := filepath.Join("testdata", "sdk")
 	testenv.NeedPackages(t, dir)
+	tell(t, dir, "NODE_EXTRA_CA_CERTS", node, "story.mjs")
+}
+
+// The official Go SDK does the same, in testdata/sdkgo, a module of its own. To
+// compile it takes a minute or two, so that is for those who ask for it.
+func TestOfficialGoSDK(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("COBRIDGE_GO_SDK") == "" {
+		t.Skip("compiling the official Go SDK takes a minute or two: set COBRIDGE_GO_SDK=1, or run make sdk-go")
+	}
+	program := filepath.Join(t.TempDir(), "sdkgo")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
+	build.Dir = filepath.Join("testdata", "sdkgo")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build testdata/sdkgo: %v\n%s", err, out)
+	}
+	tell(t, build.Dir, "SSL_CERT_FILE", program)
+}
+
+// tell has a program tell its story against a demonstration of its own. The program
+// trusts the certificates in the file that the variable names.
+func tell(t *testing.T, dir, trusted, program string, args ...string) {
+	t.Helper()
 	p := startProcess(t, "demo", "--json")
 	cert := filepath.Join(t.TempDir(), "cert.pem")
 	if err := os.WriteFile(cert, p.cert, 0o600); err != nil {
@@ -35,15 +58,15 @@ func TestOfficialSDK(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "story.mjs", string(line))
+	cmd := exec.CommandContext(ctx, program, append(args, string(line))...)
 	cmd.Dir = dir
-	// The SDK reads a file of settings below HOME.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "NODE_EXTRA_CA_CERTS=" + cert}
+	// The SDKs read a file of settings below HOME.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), trusted + "=" + cert}
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.HasSuffix(bytes.TrimSpace(out), []byte("told")) {
-		t.Fatalf("the story of the official SDK: %v\n%s", err, out)
+		t.Fatalf("its story: %v\n%s", err, out)
 	}
-	t.Logf("the official SDK:\n%s", out)
+	t.Logf("its story:\n%s", out)
 }
 
 // The lock names packages and their hashes, not a machine that has them.
