@@ -25,6 +25,7 @@ type Config struct {
 	Legacy         Legacy         `yaml:"legacy"`
 	Directory      string         `yaml:"directory" doc:"Where conversations and users are: local (kept here), or genesyscloud (read from the organisation of genesysCloud)."`
 	GenesysCloud   GenesysCloud   `yaml:"genesysCloud"`
+	Webhooks       Webhooks       `yaml:"webhooks"`
 	Organisations  []Organisation `yaml:"organisations,omitempty" doc:"Organisations that exist from the first start on, with what belongs to them. Only in the file."`
 
 	// Demo marks the configuration of the demonstration, which alone may use the
@@ -106,6 +107,7 @@ type Organisation struct {
 	Conversations []Conversation `yaml:"conversations,omitempty" doc:"Conversations that are started once, the first time they are seen."`
 	Clients       []Client       `yaml:"clients,omitempty" doc:"OAuth clients with secrets that are known beforehand; see also: cobridge client create."`
 	Deployments   []Deployment   `yaml:"deployments,omitempty" doc:"Web sites whose visitors may start sessions."`
+	Webhooks      []Webhook      `yaml:"webhooks,omitempty" doc:"Addresses that are told what happens to sessions; one that is taken out here is deleted at the next start."`
 }
 
 // User is somebody who works in an organisation.
@@ -217,6 +219,6 @@ func Default() Config {
 		Shutdown: Shutdown{Drain: 10 * time.Second},
 		Legacy:   defaultLegacy(),
 
-		Directory: DirectoryLocal, GenesysCloud: defaultGenesysCloud(),
+		Directory: DirectoryLocal, GenesysCloud: defaultGenesysCloud(), Webhooks: defaultWebhooks(),
 	}
 }

@@ -387,6 +387,7 @@ func TestYAML(t *testing.T) {
 	}
 	want := full()
 	want.TLS.Names, want.TrustedProxies, want.Legacy.AllowedOrigins = []string{}, []string{}, []string{}
+	want.Webhooks.AllowNetworks = []string{}
 	want.Legacy.DeskOrigins = []string{}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what was printed reads as (-want +got):\n%s", diff)

@@ -191,6 +191,11 @@ func (c *Config) readSecrets(dir string, found *problems) {
 			at := fmt.Sprintf("organisations[%d].clients[%d].", i, j)
 			readSecret(found, dir, at+"secretFile", "secret", client.SecretFile, &client.Secret)
 		}
+		for j := range c.Organisations[i].Webhooks {
+			w := &c.Organisations[i].Webhooks[j]
+			at := fmt.Sprintf("organisations[%d].webhooks[%d].", i, j)
+			readSecret(found, dir, at+"secretFile", "secret", w.SecretFile, &w.Secret)
+		}
 	}
 	readSecret(found, dir, "adminTokenFile", "adminToken", c.AdminTokenFile, &c.AdminToken)
 	readSecret(found, dir, "genesysCloud.clientSecretFile", "clientSecret", c.GenesysCloud.ClientSecretFile, &c.GenesysCloud.ClientSecret)

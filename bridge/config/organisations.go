@@ -94,6 +94,11 @@ func (c Config) checkOrganisations(found *problems) {
 			d.check(found, at)
 			d.checkDefaults(found, at, defaults)
 		}
+		for j, w := range o.Webhooks {
+			at := fmt.Sprintf("%s.webhooks[%d]", at, j)
+			seen.check(found, at, w.ID, uuidPattern, uuid)
+			w.check(found, at, c.Webhooks.AllowHTTP)
+		}
 	}
 }
 

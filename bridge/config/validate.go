@@ -62,6 +62,7 @@ func (c Config) check(found *problems) {
 	c.checkOrganisations(found)
 	c.checkLegacy(found)
 	c.checkDirectory(found)
+	c.checkWebhooks(found)
 }
 
 func (c Config) checkRules(found *problems) {
