@@ -169,6 +169,11 @@ func TestSuiteNoticesBreaches(t *testing.T) {
 		{"another organisation's is 403", "isolation every call", status("GET", "/cobrowse/", 404, 403)},
 		{"the order of checks", "order of checks", status("POST", sessions, 415, 400)},
 		{"a replay without its mark", "idempotency a repeat after the end", header(sessions, "Idempotent-Replayed", "")},
+		{"a replayed offer without its mark", "official: an offer repeated", header("/cobrowse$", "Idempotent-Replayed", "")},
+		{"a key that was used with something else is a conflict", "official: an offer repeated", status("POST", "/cobrowse$", 400, 409)},
+		{"settings that are not those", "official: the settings of a deployment", in("GET", "/versions/", `"allowAgentControl":true`, `"allowAgentControl":false`)},
+		{"an old version of the settings", "official: the settings of a deployment", status("GET", "/versions/", 404, 200)},
+		{"settings of another organisation", "official: published settings", status("GET", "/webdeployments/", 404, 200)},
 		{"not JSON", "own token: GET", header("/tokens/me", "Content-Type", "text/plain")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
