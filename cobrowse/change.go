@@ -100,17 +100,17 @@ const (
 // Event tells that a session changed. It carries names, not content: who needs
 // more reads the session, which may have changed again since.
 type Event struct {
-	Sequence       uint64 // given by the engine; grows, may have gaps
+	Sequence       uint64 `json:",omitzero"` // given by the engine; grows, may have gaps
 	Type           EventType
 	At             time.Time
 	OrgID          conversations.OrgID
 	SessionID      SessionID
-	ConversationID conversations.ID
-	ParticipantID  ParticipantID // of participant and page events
+	ConversationID conversations.ID `json:",omitzero"`
+	ParticipantID  ParticipantID    `json:",omitzero"` // of participant and page events
 	// Connection is the number of the participant's valid link after a participant
 	// event: links with a lower number are replaced.
-	Connection uint64
-	EndReason  EndReason // of EventEnded
+	Connection uint64    `json:",omitzero"`
+	EndReason  EndReason `json:",omitzero"` // of EventEnded
 }
 
 // Failures of [Store.Apply]. Each means that nothing was stored.

@@ -20,10 +20,10 @@ type ResumeSecret string
 
 // Resume is what is stored of a participant's resume secrets.
 type Resume struct {
-	Current       Digest // zero = there is none
-	Previous      Digest // replaced by Current, which has not been used yet
-	PreviousUntil time.Time
-	Tab           string // browser tab that got Current; only it may use Previous
+	Current       Digest    `json:",omitzero"` // zero = there is none
+	Previous      Digest    `json:",omitzero"` // replaced by Current, which has not been used yet
+	PreviousUntil time.Time `json:",omitzero"`
+	Tab           string    `json:",omitzero"` // browser tab that got Current; only it may use Previous
 }
 
 // Digest is a SHA-256. As text it is base64url, and empty if it is zero: an array

@@ -74,34 +74,34 @@ func EndReasons() []EndReason {
 
 // Settings are what the creator of a session may choose.
 type Settings struct {
-	AllowRemoteControl bool          // a viewer may ask to control the sharer's page
+	AllowRemoteControl bool          `json:",omitzero"` // a viewer may ask to control the sharer's page
 	Timeout            time.Duration // of inactivity; 1..480 whole minutes
 }
 
 // Connection is the present or latest live link of a participant.
 type Connection struct {
-	Number   uint64    // counts the participant's links, from 1; 0 = never had one
-	Open     bool      // a stream is open
-	ClosedAt time.Time // since when there is none; the grace time counts from here
+	Number   uint64    `json:",omitzero"` // counts the participant's links, from 1; 0 = never had one
+	Open     bool      `json:",omitzero"` // a stream is open
+	ClosedAt time.Time `json:",omitzero"` // since when there is none; the grace time counts from here
 }
 
 // Participant is somebody who was invited into a session.
 type Participant struct {
 	ID         ParticipantID
-	UserID     conversations.UserID // empty for a customer, a controller, and an agent of whom only the desk is known
+	UserID     conversations.UserID `json:",omitzero"` // empty for a customer, a controller, and an agent of whom only the desk is known
 	Desk       string               `json:",omitzero"` // browser of somebody who came with the nine digits
 	Role       Role
-	Name       string
+	Name       string `json:",omitzero"`
 	State      ParticipantState
-	JoinedAt   time.Time // first time; zero before
-	LeftAt     time.Time // zero while invited or joined
+	JoinedAt   time.Time `json:",omitzero"` // first time; zero before
+	LeftAt     time.Time `json:",omitzero"` // zero while invited or joined
 	Stays      []Stay    `json:",omitzero"` // from when to when the participant was there, oldest first
-	Removed    bool      // may not come back unless invited again
-	Invitation uint64    // counts the invitations after the first; a join token is good for its own only
+	Removed    bool      `json:",omitzero"` // may not come back unless invited again
+	Invitation uint64    `json:",omitzero"` // counts the invitations after the first; a join token is good for its own only
 	// AllowControl lets a supervisor ask for what agents may ask for.
-	AllowControl bool `json:",omitzero"`
-	Connection   Connection
-	Resume       Resume
+	AllowControl bool       `json:",omitzero"`
+	Connection   Connection `json:",omitzero"`
+	Resume       Resume     `json:",omitzero"`
 }
 
 // Stay is a time for which a participant was in the session. Reloads and repaired
@@ -116,7 +116,7 @@ type PageVisit struct {
 	URL       string // sanitised: no user info, query or fragment
 	Title     string
 	EnteredAt time.Time
-	LeftAt    time.Time // zero while it is shown
+	LeftAt    time.Time `json:",omitzero"` // zero while it is shown
 }
 
 // Session is one cobrowse attempt on one conversation. It is a value: a Store
@@ -125,13 +125,13 @@ type PageVisit struct {
 type Session struct {
 	ID             SessionID
 	OrgID          conversations.OrgID
-	ConversationID conversations.ID // empty until a session started by a customer is attached
-	DeploymentID   DeploymentID     // whose pages may be shared, and whose rules hold; may be empty
+	ConversationID conversations.ID `json:",omitzero"` // empty until a session started by a customer is attached
+	DeploymentID   DeploymentID     `json:",omitzero"` // whose pages may be shared, and whose rules hold; may be empty
 	Token          SessionToken     // nine digits, unique among live sessions
 	Legacy         bool             `json:",omitzero"` // opened in the ways of the old product: the agent alone makes it active
 	Settings       Settings
 	Participants   []Participant
-	Pages          []PageVisit // oldest first
+	Pages          []PageVisit `json:",omitzero"` // oldest first
 	Grants         []Grant     `json:",omitzero"` // oldest first
 	Actions        []Action    `json:",omitzero"` // oldest first
 	ActionsLeftOut int         `json:",omitzero"` // that came when there was no room for more
@@ -139,12 +139,12 @@ type Session struct {
 
 	CreatedAt   time.Time
 	CreatedBy   string    // OAuth client id, or empty
-	ActivatedAt time.Time // zero before
-	EndedAt     time.Time // zero while live
-	EndReason   EndReason // set together with EndedAt
+	ActivatedAt time.Time `json:",omitzero"` // zero before
+	EndedAt     time.Time `json:",omitzero"` // zero while live
+	EndReason   EndReason `json:",omitzero"` // set together with EndedAt
 
 	TokenIssuedAt  time.Time // latest join token
-	LastActivityAt time.Time // latest join, user input or control; zero before the first join
+	LastActivityAt time.Time `json:",omitzero"` // latest join, user input or control; zero before the first join
 	// Deadline is the moment at which the session ends unless something happens
 	// before. A passed deadline is the end, whoever notices first.
 	Deadline       time.Time

@@ -83,21 +83,21 @@ type Communication struct {
 	State          CommunicationState
 	Direction      string // "inbound" or "outbound", as seen by the contact centre
 	ConnectedAt    time.Time
-	DisconnectedAt time.Time // zero while it lasts
+	DisconnectedAt time.Time `json:",omitzero"` // zero while it lasts
 }
 
 // Participant is somebody or something in a conversation.
 type Participant struct {
 	ID             ParticipantID
 	Purpose        Purpose
-	UserID         UserID // empty for customers and machines
-	Name           string
-	QueueID        string   `json:",omitzero"` // of the queue that the participant came through, or answers for
-	MediaRoles     []string // for instance "monitor" or "coach"
-	Attributes     map[string]string
-	Communications []Communication
+	UserID         UserID            `json:",omitzero"` // empty for customers and machines
+	Name           string            `json:",omitzero"`
+	QueueID        string            `json:",omitzero"` // of the queue that the participant came through, or answers for
+	MediaRoles     []string          `json:",omitzero"` // for instance "monitor" or "coach"
+	Attributes     map[string]string `json:",omitzero"`
+	Communications []Communication   `json:",omitzero"`
 	ConnectedAt    time.Time
-	EndedAt        time.Time // zero while connected
+	EndedAt        time.Time `json:",omitzero"` // zero while connected
 }
 
 // Connected reports whether p takes part at present.
@@ -116,9 +116,9 @@ func (p Participant) Role() string {
 type Conversation struct {
 	ID           ID
 	OrgID        OrgID
-	ExternalTag  string
+	ExternalTag  string `json:",omitzero"`
 	StartedAt    time.Time
-	EndedAt      time.Time // zero while it lasts
+	EndedAt      time.Time `json:",omitzero"` // zero while it lasts
 	Participants []Participant
 }
 

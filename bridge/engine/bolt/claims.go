@@ -11,8 +11,8 @@ import (
 
 // storedClaim is a claim that is held, or that was given back and rests.
 type storedClaim struct {
-	Holder cobrowse.SessionID // empty while it rests
-	Until  time.Time          // end of the rest; zero while it is held
+	Holder cobrowse.SessionID `json:",omitzero"` // empty while it rests
+	Until  time.Time          `json:",omitzero"` // end of the rest; zero while it is held
 	Last   cobrowse.SessionID `json:",omitzero"` // that gave it back; set while it rests
 }
 
