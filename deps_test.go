@@ -38,6 +38,7 @@ const (
 	oauth2     = "golang.org/x/oauth2"
 	pflag      = "github.com/spf13/pflag"
 	prometheus = "github.com/prometheus/client_golang"
+	rueidis    = "github.com/redis/rueidis"
 	resty      = "github.com/go-resty/resty/v2"
 	uuid       = "github.com/google/uuid"
 	websocket  = "github.com/fasthttp/websocket"
@@ -76,6 +77,7 @@ var house = map[string][]string{
 	"bridge/notify/socket":     {"bridge/notify", "bridge/web", fiber, websocket, xrate},
 	"bridge/notify/webhook":    {"bridge/egress", "bridge/notify"},
 	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", bbolt},
+	"bridge/engine/redis":      {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", rueidis},
 	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", goCmp},
 	"bridge/egress":            {},
 	"bridge/limit":             {xrate},

@@ -18,6 +18,7 @@ const (
 	PythonHTTPX = "python-httpx" // a Python 3 that can import httpx
 	Curl        = "curl"         // for commands that documents say to paste
 	JQ          = "jq"           // the same
+	Redis       = "redis"        // redis-server 7.0 or later, or valkey-server 7.2 or later
 )
 
 // component says how to find a program: the first candidate that runs wins.
@@ -50,6 +51,10 @@ func components() map[string]component {
 		},
 		Curl: {candidates: []string{"curl"}, probe: []string{"--version"}, hint: "install the Debian package curl"},
 		JQ:   {candidates: []string{"jq"}, probe: []string{"--version"}, hint: "install the Debian package jq"},
+		Redis: {
+			candidates: []string{"redis-server", "valkey-server"}, probe: []string{"--version"},
+			hint: "install the Debian package redis-server or valkey-server",
+		},
 	}
 }
 
