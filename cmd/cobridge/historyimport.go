@@ -176,7 +176,7 @@ func runImport(ctx context.Context, c console, im *importer, list wanted, f impo
 		problems = append(problems, fmt.Errorf("%d of %d records were not imported", n, im.tally.total))
 	}
 	if n := len(list.invalid); n > 0 {
-		problems = append(problems, fmt.Errorf("%d lines are no session ids", n))
+		problems = append(problems, errors.New(several(n, "line is no session id", "lines are no session ids")))
 	}
 	return errors.Join(problems...)
 }

@@ -365,6 +365,21 @@ func TestReadIDs(t *testing.T) {
 	}
 }
 
+// One is one, and more are more.
+func TestReportCounts(t *testing.T) {
+	t.Parallel()
+	for ids, want := range map[int]string{0: "0 session ids: ", 1: "1 session id: ", 2: "2 session ids: "} {
+		tl := newTally(wanted{ids: make([]string, ids), again: ids})
+		var report strings.Builder
+		if err := tl.report(&report); err != nil || !strings.HasPrefix(report.String(), want) {
+			t.Errorf("report = %q, %v, want %q first", &report, err, want)
+		}
+		if ids == 1 && !strings.Contains(report.String(), "1 line named one of them again\n") {
+			t.Errorf("report = %q, want that 1 line named one of them again", &report)
+		}
+	}
+}
+
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	tl := newTally(wanted{ids: make([]string, 8)})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -136,9 +137,9 @@ func (t *tally) report(w io.Writer) error {
 		counts[l.why]++
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%d session ids: %d imported, %d there already, %d failed\n", t.total, t.imported, t.there, len(t.lost))
+	fmt.Fprintf(&text, "%s: %d imported, %d there already, %d failed\n", several(t.total, "session id", "session ids"), t.imported, t.there, len(t.lost))
 	if t.again > 0 {
-		fmt.Fprintf(&text, "%d lines named one of them again\n", t.again)
+		fmt.Fprintf(&text, "%s one of them again\n", several(t.again, "line named", "lines named"))
 	}
 	often := slices.SortedFunc(maps.Keys(counts), func(a, b reason) int {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
@@ -152,6 +153,14 @@ func (t *tally) report(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+// several puts a number before what there are so many of.
+func several(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + more
 }
 
 // writeLost writes the ids that were not imported, as a list for the next run.
