@@ -56,6 +56,10 @@ func readSeal(f *os.File, size int64) (*Seal, error) {
 	if _, err := f.ReadAt(block, size-sealSize); err != nil {
 		return nil, fmt.Errorf("read the end of the file: %w", err)
 	}
+	return parseSeal(block)
+}
+
+func parseSeal(block []byte) (*Seal, error) {
 	text, ok := bytes.CutPrefix(block, []byte(sealMagic))
 	if !ok {
 		return nil, nil //nolint:nilnil // not exported: it has none
@@ -166,4 +170,49 @@ func unseal(path string) (err error) {
 		return nil // it is not for this function to judge the file
 	}
 	return f.Truncate(seal.Bytes)
+}
+
+// SealReader passes a backup through and compares it with its seal, for places that
+// cannot be read again: it fails at the end of the bytes, in place of io.EOF, when they
+// are not what the seal says. Seal is valid once Read has returned io.EOF. It is for one
+// goroutine.
+type SealReader struct {
+	Seal Seal
+
+	r    io.Reader
+	sum  hash.Hash
+	n    int64  // bytes that went into sum
+	tail []byte // the latest ones, which may be the seal
+}
+
+// NewSealReader returns a reader of r.
+func NewSealReader(r io.Reader) *SealReader { return &SealReader{r: r, sum: sha256.New()} }
+
+// Read implements [io.Reader].
+func (s *SealReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.tail = append(s.tail, p[:n]...)
+	if over := len(s.tail) - sealSize; over > 0 {
+		_, _ = s.sum.Write(s.tail[:over]) // a hash never fails
+		s.n += int64(over)
+		s.tail = append(s.tail[:0], s.tail[over:]...)
+	}
+	if errors.Is(err, io.EOF) {
+		return n, s.end()
+	}
+	return n, err
+}
+
+func (s *SealReader) end() error {
+	seal, err := parseSeal(s.tail)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the backup is damaged: %w", err)
+	case seal == nil:
+		return errors.New("the backup is cut: it ends without a seal")
+	case seal.Bytes != s.n || seal.SHA256 != hex.EncodeToString(s.sum.Sum(nil)):
+		return errors.New("the backup is damaged: its bytes are not those of its seal")
+	}
+	s.Seal = *seal
+	return io.EOF
 }

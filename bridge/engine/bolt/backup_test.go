@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -554,5 +555,35 @@ func TestCompact(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"store.db"}, names(t, dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+// What cannot be read twice is compared while it passes.
+func TestSealReader(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store := mustOpen(t, filepath.Join(dir, "store.db"))
+	create(t, store, "1")
+	path := filepath.Join(dir, "backup.db")
+	report := backup(t, store, path)
+	whole := bytesOf(t, path)
+	through := func(data []byte) (*bolt.SealReader, []byte, error) {
+		r := bolt.NewSealReader(iotest.OneByteReader(bytes.NewReader(data)))
+		passed, err := io.ReadAll(r)
+		return r, passed, err
+	}
+	r, passed, err := through(whole)
+	if err != nil || !bytes.Equal(passed, whole) || r.Seal != *report.Seal {
+		t.Errorf("of a whole backup: %d bytes, %+v, %v", len(passed), r.Seal, err)
+	}
+	changed := bytes.Clone(whole)
+	changed[len(changed)/2] ^= 1
+	for name, data := range map[string][]byte{
+		"nothing": nil, "changed": changed, "cut": whole[:len(whole)-1000], "without its seal": whole[:len(whole)-512], "longer": append(bytes.Clone(whole), 0),
+		"a seal without its store": whole[len(whole)-512:], "without a page": append(bytes.Clone(whole[:4096]), whole[8192:]...),
+	} {
+		if _, _, err := through(data); err == nil {
+			t.Errorf("%s: no error", name)
+		}
 	}
 }
