@@ -64,7 +64,7 @@ type process struct {
 	demo    demoLine
 }
 
-// demoLine is the line that demo --json prints.
+// demoLine is the line that demo --json prints, or mock --json.
 type demoLine struct {
 	BaseURL          string `json:"baseUrl"`
 	OrgID            string `json:"orgId"`
@@ -78,6 +78,10 @@ type demoLine struct {
 		Agent      string `json:"agent"`
 		Supervisor string `json:"supervisor"`
 	} `json:"joinUrls"`
+
+	// The site whose pages can be shared; of mock --json alone.
+	DeploymentID string   `json:"deploymentId"`
+	SiteOrigins  []string `json:"siteOrigins"`
 }
 
 // startProcess starts the binary over TLS on a free port of loopback and returns

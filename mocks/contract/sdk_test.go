@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +22,12 @@ func TestOfficialSDK(t *testing.T) {
 	node := testenv.Need(t, testenv.Node)
 	dir := filepath.Join("testdata", "sdk")
 	testenv.NeedPackages(t, dir)
-	tell(t, dir, "NODE_EXTRA_CA_CERTS", node, "story.mjs")
+	for _, command := range []string{"demo", "mock"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			tell(t, startProcess(t, command, "--json"), dir, "NODE_EXTRA_CA_CERTS", node, "story.mjs")
+		})
+	}
 }
 
 // The official Go SDK does the same, in testdata/sdkgo, a module of its own. To
@@ -37,22 +43,23 @@ func TestOfficialGoSDK(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build testdata/sdkgo: %v\n%s", err, out)
 	}
-	tell(t, build.Dir, "SSL_CERT_FILE", program)
+	tell(t, startProcess(t, "demo", "--json"), build.Dir, "SSL_CERT_FILE", program)
 }
 
-// tell has a program tell its story against a demonstration of its own. The program
-// trusts the certificates in the file that the variable names.
-func tell(t *testing.T, dir, trusted, program string, args ...string) {
+// tell has a program tell its story against a process. The program trusts the
+// certificates in the file that the variable names.
+func tell(t *testing.T, p process, dir, trusted, program string, args ...string) {
 	t.Helper()
-	p := startProcess(t, "demo", "--json")
 	cert := filepath.Join(t.TempDir(), "cert.pem")
 	if err := os.WriteFile(cert, p.cert, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	line, err := json.Marshal(struct {
-		demoLine
-		DeploymentID string `json:"deploymentId"`
-	}{p.demo, config.DemoShopDeploymentID})
+	site := p.demo
+	if site.DeploymentID == "" { // the demonstration's
+		_, port, _ := strings.Cut(p.address, ":")
+		site.DeploymentID, site.SiteOrigins = config.DemoShopDeploymentID, []string{"https://shop.localhost:" + port}
+	}
+	line, err := json.Marshal(site)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,14 +16,15 @@ import (
 )
 
 type demo struct {
-	BaseURL          string `json:"baseUrl"`
-	OrgID            string `json:"orgId"`
-	ClientID         string `json:"clientId"`
-	ClientSecret     string `json:"clientSecret"`
-	ConversationID   string `json:"conversationId"`
-	AgentUserID      string `json:"agentUserId"`
-	SupervisorUserID string `json:"supervisorUserId"`
-	DeploymentID     string `json:"deploymentId"`
+	BaseURL          string   `json:"baseUrl"`
+	OrgID            string   `json:"orgId"`
+	ClientID         string   `json:"clientId"`
+	ClientSecret     string   `json:"clientSecret"`
+	ConversationID   string   `json:"conversationId"`
+	AgentUserID      string   `json:"agentUserId"`
+	SupervisorUserID string   `json:"supervisorUserId"`
+	DeploymentID     string   `json:"deploymentId"`
+	SiteOrigins      []string `json:"siteOrigins"`
 }
 
 // story ends at the first failure.
@@ -175,9 +176,7 @@ func main() {
 
 	s.begin("the customer's page sees it with the join code")
 	page := configuration(d)
-	base, err := url.Parse(d.BaseURL)
-	s.want(err == nil, "%v", err)
-	page.AddDefaultHeader("Origin", base.Scheme+"://shop.localhost:"+base.Port())
+	page.AddDefaultHeader("Origin", d.SiteOrigins[0])
 	customers := sdk.NewWebDeploymentsApiWithConfig(page)
 	seen, r, err := customers.GetWebdeploymentsDeploymentCobrowseSessionId(d.DeploymentID, deref(offer.JoinCode))
 	s.good(r, err)
