@@ -110,6 +110,9 @@ func newResty(base string, transport http.RoundTripper, o Options) *resty.Client
 		SetRetryMaxWaitTime(o.MaxWait).
 		SetRetryAfter(func(_ *resty.Client, r *resty.Response) (time.Duration, error) {
 			wait := retryAfter(r.Header())
+			if asked, ok := r.Request.Context().Value(tokenWait{}).(*time.Duration); ok && r.RawResponse == nil {
+				wait = *asked
+			}
 			if wait > o.MaxWait {
 				return 0, errGiveUp
 			}
@@ -117,16 +120,23 @@ func newResty(base string, transport http.RoundTripper, o Options) *resty.Client
 		})
 }
 
+// tokenWait is the key in a request's context under which the wait stands that the
+// answer to its latest token request asks for.
+type tokenWait struct{}
+
 // errGiveUp ends the repeats; call then returns what the service said.
 var errGiveUp = errors.New("the service asks for a longer wait than allowed")
 
 // repeatable decides alone whether a request is sent again. One that may have
 // been carried out is repeated only if that makes no difference.
 func (r call) repeatable(resp *resty.Response, err error) bool {
-	if failed, ok := tokenFailure(err); ok {
-		// The request itself was never sent. Where the service says how long to wait
-		// it has seen too many wrong secrets, which waiting does not make right.
-		return retryStatus(failed.Status) && failed.RetryAfter == 0
+	if failed, ok := tokenFailure(err); ok { // the request itself was never sent
+		if asked, ok := resp.Request.Context().Value(tokenWait{}).(*time.Duration); ok {
+			*asked = failed.RetryAfter
+		}
+		// A 429 that says how long to wait has seen too many wrong secrets, which
+		// waiting does not make right.
+		return retryStatus(failed.Status) && (failed.Status != http.StatusTooManyRequests || failed.RetryAfter == 0)
 	}
 	switch r.method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete:
@@ -192,7 +202,7 @@ func (c *Client) do(ctx context.Context, r call) (http.Header, error) {
 	if r.open {
 		via = c.open
 	}
-	req := via.R().SetContext(ctx).AddRetryCondition(r.repeatable).SetHeader("Content-Type", "application/json").SetHeaders(r.header)
+	req := via.R().SetContext(context.WithValue(ctx, tokenWait{}, new(time.Duration))).AddRetryCondition(r.repeatable).SetHeader("Content-Type", "application/json").SetHeaders(r.header)
 	if len(r.query) > 0 {
 		req.SetQueryParamsFromValues(r.query)
 	}

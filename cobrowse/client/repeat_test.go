@@ -169,6 +169,47 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// A service that has no token to give just now is asked again when it says, unless
+// that is too late; one that has seen too many wrong secrets is not.
+func TestTokenLater(t *testing.T) {
+	t.Parallel()
+	good := jsonAnswer(200, `{"access_token":"t","token_type":"bearer","expires_in":3600}`)
+	for _, tt := range []struct {
+		name   string
+		answer httpmock.Responder
+		tokens int
+		status int
+		waited time.Duration
+	}{
+		{"away for 7 s", jsonAnswer(503, `{"error":"temporarily_unavailable"}`, "Retry-After", "7"), 2, 0, 7 * time.Second},
+		{"away for an hour", jsonAnswer(503, `{"error":"temporarily_unavailable"}`, "Retry-After", "3600"), 1, 503, 0},
+		{"a gateway's page", jsonAnswer(502, `<html>`), 2, 0, 200 * time.Millisecond},
+		{"too many wrong secrets", jsonAnswer(429, `{"error":"slow_down"}`, "Retry-After", "7"), 1, 429, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, c := newService(t, func(o *client.Options) { o.Retries = 1 })
+				s.on("POST", "/oauth/token", tt.answer, good)
+				if tt.status == 0 {
+					s.on("POST", "/api/v2/conversations", jsonAnswer(201, `{"id":"c1"}`)) // never repeated itself
+				}
+				start := time.Now()
+				_, err := c.CreateConversation(t.Context(), client.NewConversation{})
+				if client.StatusOf(err) != tt.status || (err == nil) != (tt.status == 0) {
+					t.Errorf("CreateConversation = %v, want status %d", err, tt.status)
+				}
+				if waited := time.Since(start); waited < tt.waited || waited > tt.waited+time.Second {
+					t.Errorf("waited %s, want %s", waited, tt.waited)
+				}
+				if n := s.GetCallCountInfo()["POST "+base+"/oauth/token"]; n != tt.tokens {
+					t.Errorf("%d token requests, want %d", n, tt.tokens)
+				}
+			})
+		})
+	}
+}
+
 // Each create has a key of its own unless the caller gives one.
 func TestIdempotencyKeys(t *testing.T) {
 	t.Parallel()
