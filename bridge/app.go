@@ -72,6 +72,7 @@ type App struct {
 	upstream     *gcb.Client               // nil unless there is an old server
 	hub          *stream.Hub
 	attached     *progress // of writing attached data
+	counted      func(context.Context, cobrowse.Event) error
 	web          web.Config
 	fiber        *fiber.App
 	admin        *fiber.App  // nil unless there is a separate admin address
@@ -204,6 +205,8 @@ func (a *App) mount(o Options) error {
 		operations, deps.ProbesApart = a.admin, true
 		api.MountProbes(a.admin, deps)
 	}
+	a.counted = a.metrics.sessions()
+	a.metrics.saturation(a)
 	operations.Get("/metrics", a.metrics.handler(a.store, a.hub.Pictures))
 	if a.admin != nil {
 		a.mountAdmin()

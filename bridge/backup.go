@@ -90,6 +90,7 @@ type spooled struct {
 	f       *os.File
 	named   bool // it has to be deleted when it is closed
 	size    int64
+	sent    int64
 	conn    net.Conn
 	clock   cobridge.Clock
 	release func()
@@ -101,7 +102,11 @@ func (s *spooled) Read(p []byte) (int, error) {
 	if err := s.conn.SetWriteDeadline(s.clock().Add(backupStall)); err != nil {
 		return 0, err
 	}
-	return s.f.Read(p)
+	n, err := s.f.Read(p)
+	if s.sent += int64(n); s.sent >= s.size {
+		s.release() // whoever has it all may ask again at once
+	}
+	return n, err
 }
 
 // Close is called by the server, whether everything was sent or not.

@@ -48,6 +48,7 @@ func (a *App) Run(ctx context.Context) error {
 		work("directory", a.cloud.Run)
 	}
 	work("purge", a.purge)
+	work("session metrics", func(ctx context.Context) error { return a.store.Follow(ctx, "", nil, a.counted) })
 	work("attached data", func(ctx context.Context) error {
 		return a.store.Follow(ctx, "attached-data", nil, func(ctx context.Context, e cobrowse.Event) error {
 			err := a.cobrowse.AttachData(ctx, e)

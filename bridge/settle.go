@@ -49,6 +49,13 @@ func (p *progress) reach(place uint64) {
 	p.moved = make(chan struct{})
 }
 
+// behind returns how many events are missing up to the given one.
+func (p *progress) behind(place uint64) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(place, p.place) - p.place
+}
+
 func (p *progress) wait(ctx context.Context, place uint64) error {
 	for {
 		p.mu.Lock()
