@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -44,6 +45,9 @@ type Options struct {
 	// VolatileStore gives up that what was acknowledged survives a crash. It is for
 	// applications in tests, over a store that is thrown away: see [bolt.Config].
 	VolatileStore bool
+	// WebhookTransport carries what webhooks are told, in place of one that looks at each
+	// address before it connects. It is for tests; nil = that one.
+	WebhookTransport http.RoundTripper
 
 	IDs IDs // of test doubles; nil = names are random, as they must be elsewhere
 }
@@ -63,7 +67,10 @@ type App struct {
 	cloud        *genesys.Directory      // nil unless they are
 	cobrowse     *cobrowse.Service
 	notify       *notify.Service
-	sockets      *socket.Server            // of notification channels
+	sockets      *socket.Server // of notification channels
+	webhooks     *notify.Webhooks
+	webhookIdle  func()                    // ends connections that rest; nil if they are somebody else's
+	told         *progress                 // of storing what webhooks are to be told
 	feed         *api.Feed                 // of them
 	deaf         func()                    // ends that notify hears of revoked tokens
 	knowledge    *knowledge.Service        // nil unless Knowledge Center sessions are offered
@@ -148,6 +155,9 @@ func (a *App) build(ctx context.Context, o Options) error {
 	}
 	a.restrict(ctx)
 	a.openNotifications(o)
+	if err := a.openWebhooks(ctx, o); err != nil {
+		return err
+	}
 	return a.mount(o) //nolint:contextcheck // an error handler has the context of its request
 }
 
@@ -172,7 +182,7 @@ func (a *App) mount(o Options) error {
 	}
 	a.fiber = web.NewApp(a.web)
 	a.hub = stream.New(stream.Config{
-		Service: a.cobrowse, Events: a.store, Deployments: a.store, Clock: a.clock, Log: a.log,
+		Service: a.cobrowse, Events: a.store, Deployments: a.store, Clock: a.clock, Wall: wall, Log: a.log,
 		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Grace: a.cfg.Session.Grace, Limits: streamLimits(a.cfg.Limits), Metrics: a.metrics.stream(),
 	})
 	p, err := pages.New(pages.Config{Service: a.cobrowse, Deployments: a.store, ViewerBaseURL: a.cfg.ViewerBaseURL, Clock: a.clock, Log: a.log})
@@ -186,7 +196,7 @@ func (a *App) mount(o Options) error {
 	}
 	deps := api.Deps{
 		OAuth: a.oauth, Sessions: a.cobrowse, Deployments: a.store, Directory: a.directory, Organisations: a.local,
-		Notifications: a.notify, BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit, NewContextID: o.newIDs("notice"),
+		Notifications: a.notify, Webhooks: a.webhooks, BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit, NewContextID: o.newIDs("notice"),
 		Checks: []api.Check{{Name: "lifecycle", Run: a.isReady}, {Name: "store", Run: a.store.Ping}},
 	}
 	if a.cloud == nil {
@@ -339,6 +349,9 @@ var _ io.Closer = (*App)(nil)
 func (a *App) Close() error {
 	a.resting.end()
 	a.deaf()
+	if a.webhookIdle != nil {
+		a.webhookIdle()
+	}
 	if a.upstream != nil {
 		a.upstream.Close()
 	}

@@ -21,7 +21,7 @@ const purgeInterval = 10 * time.Minute
 // applications that are used through Transport.
 func (a *App) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	errs := make(chan error, 8)
+	errs := make(chan error, 16)
 	listening, listeners := make(chan struct{}, 3), 2 // for what happens, before anybody is let in
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -48,6 +48,8 @@ func (a *App) Run(ctx context.Context) error {
 		work("directory", a.cloud.Run)
 	}
 	work("purge", a.purge)
+	work("telling webhooks", a.tellWebhooks)
+	work("webhooks", a.webhooks.Run)
 	work("session metrics", func(ctx context.Context) error { return a.store.Follow(ctx, "", nil, a.counted) })
 	work("attached data", func(ctx context.Context) error {
 		return a.store.Follow(ctx, "attached-data", nil, func(ctx context.Context, e cobrowse.Event) error {
@@ -105,6 +107,7 @@ func (a *App) tidy(ctx context.Context) {
 	}
 	a.purgeKnowledge(ctx)
 	a.purgeNotifications(ctx)
+	a.purgeWebhooks(ctx)
 	if _, err := a.oauth.Purge(ctx); err != nil && ctx.Err() == nil {
 		a.log.WarnContext(ctx, "purging tokens failed", "err", err)
 	}

@@ -24,6 +24,7 @@ type Deps struct {
 	Conversations starter       // a *conversations.Local; nil where conversations come from elsewhere and so cannot be started
 	Organisations organisations // a *conversations.Local, for names; nil = without
 	Notifications channels      // a *notify.Service
+	Webhooks      webhooks      // a *notify.Webhooks
 
 	BaseURL       string           // public address of the service, with a gateway's prefix: https://host[:port][/prefix]
 	ViewerBaseURL string           // of the pages for viewers; empty = BaseURL
@@ -209,6 +210,19 @@ func (a *api) table() []route {
 		{get, webDeploymentsPath, readSites, a.listWebDeployments},
 		{get, webDeploymentsPath + "/:deploymentId", readSites, a.getWebDeployment},
 		{get, webConfigurationsPath + "/:configurationId/versions/:versionId", readSites, a.getWebConfiguration},
+
+		{get, webhooksPath, readSessions, a.listWebhooks},
+		{post, webhooksPath, writeSessions, a.createWebhook},
+		{get, webhooksPath + "/:webhookId", readSessions, a.getWebhook},
+		{put, webhooksPath + "/:webhookId", writeSessions, a.putWebhook},
+		{del, webhooksPath + "/:webhookId", writeSessions, a.deleteWebhook},
+		{post, webhooksPath + "/:webhookId/rotate", writeSessions, a.rotateWebhook},
+		{post, webhooksPath + "/:webhookId/enable", writeSessions, a.enableWebhook},
+		{post, webhooksPath + "/:webhookId/test", writeSessions, a.testWebhook},
+		{get, webhooksPath + "/:webhookId/deliveries", readSessions, a.listDeliveries},
+		{post, webhooksPath + "/:webhookId/deliveries/replay", writeSessions, a.replayDead},
+		{get, webhooksPath + "/:webhookId/deliveries/:deliveryId", readSessions, a.getDelivery},
+		{post, webhooksPath + "/:webhookId/deliveries/:deliveryId/replay", writeSessions, a.replayDelivery},
 
 		{get, "/api/v2/notifications/availabletopics", notifications, a.listTopics},
 		{post, channelsPath, notifications, a.createChannel},

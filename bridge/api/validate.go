@@ -31,6 +31,8 @@ const (
 	schemaJoin         = "JoinRequest"
 	schemaDeployment   = "DeploymentRequest"
 	schemaRecord       = "HistoryRecordRequest"
+	schemaWebhook      = "WebhookRequest"
+	schemaReplay       = "ReplayRequest"
 
 	schemaCobrowse         = "CobrowseConversationRequest"
 	schemaMediaParticipant = "MediaParticipantRequest"
@@ -42,12 +44,35 @@ const (
 var requestSchemas = []string{
 	schemaConversation, schemaAttributes, schemaSession, schemaPatch, schemaInvite, schemaAttach, schemaStart, schemaJoin, schemaDeployment,
 	schemaRecord, schemaCobrowse, schemaMediaParticipant, schemaCommunication, schemaTransfer, schemaRecording,
+	schemaWebhook, schemaReplay,
 }
 
 // schemas checks request bodies. They are compiled when the first body comes: it
 // takes some ten milliseconds that a start should not wait for.
 type schemas struct {
-	load func() (map[string]*jsonschema.Schema, error)
+	load    func() (map[string]*jsonschema.Schema, error)
+	members sync.Map // reflect.Type -> []bodyMember
+}
+
+// bodyMember is a field that a body is read into.
+type bodyMember struct {
+	name string
+	kind reflect.Type
+}
+
+// membersOf returns the fields of a struct, those of embedded ones too. To find them
+// takes longer than the rest of dropOtherCase.
+func (s *schemas) membersOf(t reflect.Type) []bodyMember {
+	if known, ok := s.members.Load(t); ok {
+		return known.([]bodyMember) //nolint:forcetypeassert // nothing else is in it
+	}
+	var members []bodyMember
+	for _, field := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		members = append(members, bodyMember{name, field.Type})
+	}
+	s.members.Store(t, members)
+	return members
 }
 
 func newSchemas(document []byte) *schemas {
@@ -101,7 +126,7 @@ func (a *api) decodeLimit(c *fiber.Ctx, schema string, v any, limit int) error {
 	}
 	broken := compiled[schema].Validate(instance)
 	body := c.Request().Body()
-	if dropOtherCase(instance, reflect.TypeOf(v)) {
+	if a.schemas.dropOtherCase(instance, reflect.TypeOf(v)) {
 		if body, err = json.Marshal(instance); err != nil {
 			return fmt.Errorf("encode body: %w", err)
 		}
@@ -144,7 +169,7 @@ func together(bySchema, byRules error) error {
 // dropOtherCase removes the members of a body that have the name of one of t's
 // fields in another case, and reports whether there were any. To the schema they
 // are unknown, but Go's decoder would take them, with whatever they hold.
-func dropOtherCase(value any, t reflect.Type) bool {
+func (s *schemas) dropOtherCase(value any, t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -153,21 +178,19 @@ func dropOtherCase(value any, t reflect.Type) bool {
 	case []any:
 		for _, item := range at {
 			if t.Kind() == reflect.Slice {
-				dropped = dropOtherCase(item, t.Elem()) || dropped
+				dropped = s.dropOtherCase(item, t.Elem()) || dropped
 			}
 		}
 	case map[string]any:
 		if t.Kind() != reflect.Struct {
 			break
 		}
-		fields := reflect.VisibleFields(t) // those of embedded structs too
 		for name, member := range at {
-			for _, field := range fields {
-				known, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			for _, field := range s.membersOf(t) {
 				switch {
-				case name == known:
-					dropped = dropOtherCase(member, field.Type) || dropped
-				case strings.EqualFold(name, known):
+				case name == field.name:
+					dropped = s.dropOtherCase(member, field.kind) || dropped
+				case strings.EqualFold(name, field.name):
 					delete(at, name)
 					dropped = true
 				}
