@@ -35,8 +35,7 @@ type RedisServer struct {
 // come last, say otherwise. Without the program the test is skipped, as by [Need].
 func StartRedis(t testing.TB, args ...string) *RedisServer {
 	t.Helper()
-	// Not t.TempDir: the path of a socket has about a hundred bytes.
-	dir, err := os.MkdirTemp("", "redis")
+	dir, err := os.MkdirTemp("", "redis") //nolint:usetesting // the path of a socket must be shorter than t.TempDir makes it
 	if err != nil {
 		t.Fatalf("make a directory for redis-server: %v", err)
 	}
@@ -138,7 +137,7 @@ func (s *RedisServer) do(words ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(redisLimit)); err != nil {
 		return "", err
 	}
@@ -246,7 +245,7 @@ func freePorts(t testing.TB, n int) []string {
 		if err != nil {
 			t.Fatalf("find a free port: %v", err)
 		}
-		defer ln.Close()
+		defer func() { _ = ln.Close() }() // all at the end, so that no port comes twice
 		_, port, err := net.SplitHostPort(ln.Addr().String())
 		if err != nil {
 			t.Fatalf("find a free port: %v", err)

@@ -36,8 +36,7 @@ type change struct {
 	record   string
 	take     []cell
 	refusals []error // of the cells
-	claims   []cobrowse.Claim
-	effect   effect // without the change's id
+	effect   effect  // without the change's id
 	releases []string
 }
 
@@ -322,14 +321,14 @@ func (s *Store) commit(ctx context.Context, p *change, e *effect, keep []bool) (
 		return nil, cobrowse.ErrStale
 	case "behind":
 		// An earlier change has given a claim back, which the cell does not know yet.
-		return nil, s.catchUp(ctx, p, kept)
+		return nil, s.catchUp(ctx, kept)
 	default: // somebody lost patience
 		return nil, errAgain
 	}
 }
 
-// catchUp finishes what the session has left to be done, so that its cells are true.
-func (s *Store) catchUp(ctx context.Context, p *change, kept []string) error {
+// catchUp finishes what a session has left to be done, so that its cells are true.
+func (s *Store) catchUp(ctx context.Context, kept []string) error {
 	for _, name := range kept {
 		if _, err := s.settled(ctx, cell{claimCell, name}); err != nil {
 			return err

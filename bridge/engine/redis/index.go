@@ -235,14 +235,21 @@ func (s *Store) sessions(ctx context.Context, members []string) (found []cobrows
 
 // Overdue implements [cobrowse.Store].
 func (s *Store) Overdue(ctx context.Context, at time.Time, limit int) ([]cobrowse.SessionID, error) {
-	fail := func(err error) ([]cobrowse.SessionID, error) { return nil, fmt.Errorf("read deadlines: %w", err) }
+	ids, err := s.overdue(ctx, at, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read deadlines: %w", err)
+	}
+	return ids, nil
+}
+
+func (s *Store) overdue(ctx context.Context, at time.Time, limit int) ([]cobrowse.SessionID, error) {
 	result, err := s.do(ctx, s.client.B().Zrangebylex().Key(s.key(deadlineIndex)).Min("-").Max(below(after(at))).Limit(0, int64(limit)).Build())
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	members, err := result.AsStrSlice()
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	var ids []cobrowse.SessionID
 	for chunk := range slices.Chunk(members, pageSize) {
@@ -252,19 +259,19 @@ func (s *Store) Overdue(ctx context.Context, at time.Time, limit int) ([]cobrows
 		}
 		results, err := s.doAll(ctx, commands...)
 		if err != nil {
-			return fail(err)
+			return nil, err
 		}
 		for i, result := range results {
 			id := chunk[i][timeSize:]
 			if there, err := result.AsBool(); err != nil {
-				return fail(err)
+				return nil, err
 			} else if there {
 				ids = append(ids, cobrowse.SessionID(id))
 				continue
 			}
 			// The server lost it. Left in the index it would be overdue for ever.
 			if err := s.unindex(ctx, id); err != nil {
-				return fail(err)
+				return nil, err
 			}
 		}
 	}

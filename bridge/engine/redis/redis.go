@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,7 +117,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		return err
 	}
 	b := s.client.B
-	results, err := s.doAll(ctx, b().Set().Key(s.key("{index}:format")).Value(fmt.Sprint(format)).Nx().Build(),
+	results, err := s.doAll(ctx, b().Set().Key(s.key("{index}:format")).Value(strconv.Itoa(format)).Nx().Build(),
 		b().Get().Key(s.key("{index}:format")).Build(), b().Get().Key(s.key("{index}:sequence")).Build())
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	_ "embed"     // the scripts
 	"encoding/hex"
 	"fmt"
+	"strconv"
 
 	"github.com/redis/rueidis"
 )
@@ -112,7 +113,7 @@ func (s *Store) runAll(ctx context.Context, calls ...call) ([]rueidis.RedisMessa
 	var failed error
 	for i, result := range results {
 		if refusal, ok := rueidis.IsRedisErr(result.Error()); ok && refusal.IsNoScript() {
-			c := calls[i]
+			c := calls[i] //nolint:gosec // there are as many results as commands
 			result = s.client.Do(limited, s.client.B().Eval().Script(c.script.text).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.args...).Build())
 		}
 		var err error
@@ -164,7 +165,7 @@ func list(m rueidis.RedisMessage) ([]string, error) {
 			if err != nil {
 				return nil, fmt.Errorf("read the answer of a script: %w", err)
 			}
-			out[i] = fmt.Sprint(n)
+			out[i] = strconv.FormatInt(n, 10)
 			continue
 		}
 		if values[i].IsNil() || values[i].IsArray() {
