@@ -11,6 +11,10 @@ import (
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
+// wall is the clock of sockets' deadlines: they are of this world, whatever time the
+// service is told.
+func wall() time.Time { return time.Now() } //nolint:forbidigo // it is what it is for
+
 // openNotifications builds notification channels, which end with their tokens.
 func (a *App) openNotifications(o Options) {
 	a.notify = notify.New(notify.Config{Store: a.store, Clock: a.clock, Tokens: a.oauth, Users: a.directory, NewID: o.newIDs("channel")})
@@ -21,7 +25,7 @@ func (a *App) openNotifications(o Options) {
 func (a *App) mountNotifications(d api.Deps, address *limit.Limiter) {
 	cfg := socket.Config{
 		Channels: a.notify, Log: a.log,
-		Clock: time.Now, //nolint:forbidigo // deadlines of sockets are of this world, whatever time the service is told
+		Clock: wall,
 	}
 	if address != nil {
 		cfg.Allow = address.Allow

@@ -243,6 +243,7 @@ func getJoin(c *adminCall) error {
 		return err
 	}
 	c.w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(c.w, c.r, c.double.BaseURL+"/cobrowse/join?token="+token, http.StatusSeeOther)
+	c.w.Header().Set("Location", c.double.BaseURL+"/cobrowse/join?token="+token)
+	c.w.WriteHeader(http.StatusSeeOther)
 	return nil
 }

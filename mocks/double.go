@@ -165,7 +165,11 @@ func (d *double) close() error {
 		inner.CloseIdleConnections() // the service would wait for those that were never used
 	}
 	d.cancel()
-	return errors.Join(err, <-d.ended, d.events.close(), d.app.Close())
+	ended := <-d.ended
+	if d.listens && errors.Is(ended, context.DeadlineExceeded) {
+		ended = nil // streams whose clients do not say goodbye were cut
+	}
+	return errors.Join(err, ended, d.events.close(), d.app.Close())
 }
 
 // enter reports whether a request may come in; leave is called after it.

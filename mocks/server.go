@@ -75,8 +75,9 @@ const (
 	keptEvents = 20_000
 
 	// serverDrain is how long streams and calls under way may take at a reset and at
-	// the end: nobody who tests wants to wait for them.
-	serverDrain = 2 * time.Second
+	// the end. Clients of notification channels are told two seconds before they are
+	// closed; beyond that, nobody who tests wants to wait.
+	serverDrain = 3 * time.Second
 )
 
 // NewServer starts the service. It listens nowhere yet: see [Server.Serve].

@@ -38,8 +38,8 @@ const (
 type ChannelsConfig struct {
 	Live            LiveConfig
 	Events          cobrowse.Events
-	Clock           cobridge.Clock
-	CallbackPolling bool // offer JSONP, which browsers do not protect as they do the others
+	Clock           cobridge.Clock // of the world: deadlines of sockets are set by it
+	CallbackPolling bool           // offer JSONP, which browsers do not protect as they do the others
 	Advice          bayeux.Advice
 	Limits          bayeux.Limits
 }

@@ -47,12 +47,18 @@ func (s Seen) String() string {
 // NewChecker loads the document and fails the test if it is not valid.
 func NewChecker(tb testing.TB) *Checker {
 	tb.Helper()
-	doc, err := openapi3.NewLoader().LoadFromData(docs.OpenAPI)
+	return NewCheckerOf(tb, docs.OpenAPI)
+}
+
+// NewCheckerOf loads another document than the service's.
+func NewCheckerOf(tb testing.TB, document []byte) *Checker {
+	tb.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(document)
 	if err != nil {
-		tb.Fatalf("load openapi.yaml: %v", err)
+		tb.Fatalf("load the OpenAPI document: %v", err)
 	}
 	if err := doc.Validate(tb.Context()); err != nil {
-		tb.Fatalf("validate openapi.yaml: %v", err)
+		tb.Fatalf("validate the OpenAPI document: %v", err)
 	}
 	return &Checker{doc: doc, seen: map[Seen]int{}}
 }
