@@ -82,7 +82,7 @@ func (a *api) createSession(c *fiber.Ctx) error {
 		status = fiber.StatusOK
 	}
 	c.Set(fiber.HeaderLocation, body.SelfURI)
-	return c.Status(status).JSON(body)
+	return sendSession(c.Status(status), &body)
 }
 
 // idempotencyKey reads the header; "" if there is none.
