@@ -215,7 +215,7 @@ func (s *Service) place(d *decision, r EnterRequest, back ParticipantID) (int, e
 	switch {
 	case r.Role == RoleAgent && p.ID == session.Sharer():
 		return 0, sessionConflict(session.ID, DetailRoleTaken, "The agent shares a page in this session.")
-	case p.Connection.Number == 0: // nobody has come yet
+	case p.State == ParticipantInvited: // nobody has come yet, or not since another invitation
 		p.Desk = r.Desk
 		if p.Name == "" {
 			p.Name = r.Name

@@ -51,6 +51,27 @@ func wantFailure(t *testing.T, what string, err error, code cobridge.Code, detai
 	}
 }
 
+// An agent who was taken out and invited again comes in as one who is expected.
+func TestEnterInvitedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.start(t, everybody).Session
+	h.enter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleCustomer, Connected: true})
+	h.enter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleAgent, Desk: "desk-1", Connected: true})
+	if _, err := h.RemoveParticipant(t.Context(), org, s.ID, cobrowse.ParticipantID(ann)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := h.AddParticipant(t.Context(), org, s.ID, cobrowse.Invite{UserID: ann, Role: cobrowse.RoleAgent}); err != nil {
+		t.Fatal(err)
+	}
+	back := h.enter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleAgent, Desk: "desk-2", Connected: true})
+	if back.Participant.ID != cobrowse.ParticipantID(ann) || !back.Participant.Connection.Open {
+		t.Errorf("who is in: %+v, want Ann", back.Participant)
+	}
+	_, err := h.tryEnter(t, s, cobrowse.EnterRequest{Role: cobrowse.RoleAgent, Desk: "desk-3", Connected: true})
+	wantFailure(t, "a third desk", err, cobridge.CodeConflict, cobrowse.DetailRoleTaken)
+}
+
 func TestEnterInTheOldOrder(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
