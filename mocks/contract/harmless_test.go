@@ -83,7 +83,7 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 		m.secrets++
 	case failure.Code == "join.token.invalid":
 		m.tokens++
-	case resp.StatusCode == http.StatusNotFound && strings.Contains(r.URL.Path, "/webdeployments/"),
+	case resp.StatusCode == http.StatusNotFound && strings.Contains(r.URL.Path, "/webdeployments/") && strings.Contains(r.URL.Path, "/cobrowse/"),
 		resp.StatusCode == http.StatusNotFound && strings.HasSuffix(r.URL.Path, "/attach") && failure.Code == "not.found":
 		m.digits++
 	}
