@@ -46,7 +46,7 @@ func (s *Sharer) act(text []byte) error {
 		done["why"] = why
 	}
 	s.later(Event{Kind: EventAction, Participant: a.From, What: a.K, OK: why == "", Why: why, Path: path})
-	if err := s.write("done", done); err != nil || then == nil {
+	if err := s.say("done", done); err != nil || then == nil {
 		return err
 	}
 	return then() // leaves the page, when the answer is on its way
@@ -363,7 +363,7 @@ func (s *Sharer) focus(n *node) error {
 			id = s.private
 		}
 		s.private = secret
-		if err := s.write("focus", map[string]any{"e": s.epoch, "id": id, "masked": secret != 0}); err != nil {
+		if err := s.say("focus", map[string]any{"e": s.epoch, "id": id, "masked": secret != 0}); err != nil {
 			return err
 		}
 	}

@@ -78,9 +78,9 @@ func (n *node) setDefaults() {
 	if n.kind != kindElement {
 		return
 	}
-	_, n.checked = n.attrs["checked"]
 	switch n.name {
 	case "input":
+		_, n.checked = n.attrs["checked"]
 		n.value = n.attrs["value"]
 		if n.isBox() && n.value == "" {
 			n.value = "on"

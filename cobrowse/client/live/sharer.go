@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -96,7 +97,7 @@ func (s *Sharer) welcomed(w welcome) error {
 		return &Error{Code: "rules.unreadable", Reason: err.Error()}
 	}
 	s.policy, s.private, s.toldPaused = p, 0, w.State == "paused"
-	if err := s.write("consent", map[string]any{"kind": "sharing", "ok": true}); err != nil {
+	if err := s.say("consent", map[string]any{"kind": "sharing", "ok": true}); err != nil {
 		return err
 	}
 	if err := s.look(); err != nil {
@@ -117,7 +118,7 @@ func (s *Sharer) welcomed(w welcome) error {
 		return s.full()
 	}
 	for _, frame := range s.ring {
-		if err := s.writeText(frame.text); err != nil {
+		if err := s.noLoss(s.writeText(frame.text)); err != nil {
 			return err
 		}
 	}
@@ -167,18 +168,18 @@ func (s *Sharer) look() error {
 	}
 	if s.hidden = why != ""; s.hidden {
 		s.toldPaused = true
-		if err := s.write("pause", map[string]any{"on": true, "why": why}); err != nil {
+		if err := s.say("pause", map[string]any{"on": true, "why": why}); err != nil {
 			return err
 		}
-		return s.write("page", map[string]any{"url": "", "title": ""})
+		return s.say("page", map[string]any{"url": "", "title": ""})
 	}
 	if s.toldPaused {
 		s.toldPaused = false
-		if err := s.write("pause", map[string]any{"on": false, "why": "customer"}); err != nil {
+		if err := s.say("pause", map[string]any{"on": false, "why": "customer"}); err != nil {
 			return err
 		}
 	}
-	return s.write("page", map[string]any{"url": s.address.Scheme + "://" + s.address.Host + s.address.EscapedPath(), "title": cut(s.told(), 200)})
+	return s.say("page", map[string]any{"url": s.address.Scheme + "://" + s.address.Host + s.address.EscapedPath(), "title": cut(s.told(), 200)})
 }
 
 // told is the title as it may be told.
@@ -241,7 +242,28 @@ func (s *Sharer) ev(mark string, events []object) error {
 	if !s.in {
 		return nil // it goes when the connection is back
 	}
-	return s.writeText(text)
+	return s.noLoss(s.writeText(text))
+}
+
+// say sends a frame of which nothing is lost with the connection: what it says is
+// said again after the next welcome.
+func (s *Sharer) say(kind string, members map[string]any) error {
+	if !s.in {
+		return nil
+	}
+	return s.noLoss(s.write(kind, members))
+}
+
+// noLoss leaves a broken connection to the one who reads from it.
+func (s *Sharer) noLoss(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == 0 {
+		s.in = false
+		if s.conn != nil {
+			_ = s.conn.Close()
+		}
+		return nil
+	}
+	return err
 }
 
 // asked answers a viewer.
@@ -256,7 +278,7 @@ func (s *Sharer) asked(text []byte) error {
 	}
 	ok := s.opts.Decide != nil && s.opts.Decide(Request{Kind: f.Kind, Participant: f.From, Name: f.Name, Role: f.Role})
 	s.later(Event{Kind: EventAsked, Participant: f.From, Role: f.Role, What: f.Kind, OK: ok})
-	return s.write("consent", map[string]any{"kind": f.Kind, "ok": ok, "to": f.From, "n": f.N})
+	return s.say("consent", map[string]any{"kind": f.Kind, "ok": ok, "to": f.From, "n": f.N})
 }
 
 // do runs one thing that the customer does.

@@ -386,9 +386,16 @@ func (s *stream) grace() time.Duration {
 
 // read takes one frame.
 func (s *stream) read(conn *websocket.Conn) error {
-	_, text, err := conn.ReadMessage()
+	_, r, err := conn.NextReader()
 	if err != nil {
 		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxFrame+1)) // the library's limit is one of compressed bytes
+	if err != nil {
+		return err
+	}
+	if len(text) > maxFrame {
+		return &Error{Code: "tooLarge", Reason: "a frame of the service is", Status: websocket.CloseMessageTooBig}
 	}
 	if err := conn.SetReadDeadline(time.Now().Add(deadAfter)); err != nil { //nolint:forbidigo // of a socket
 		return err

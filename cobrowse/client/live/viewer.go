@@ -206,8 +206,12 @@ func (v *Viewer) Ask(ctx context.Context, kind string) error {
 	if err := v.request(ctx, "ask", map[string]any{"kind": kind}); err != nil {
 		return err
 	}
-	// The grant is told beside the answer.
-	return v.wait(ctx, "the grant", func() (bool, error) { return v.granted(kind, v.participant), nil })
+	return v.WaitGrant(ctx, kind, true) // it is told beside the answer
+}
+
+// WaitGrant waits until this participant may do something, or may not any more.
+func (v *Viewer) WaitGrant(ctx context.Context, kind string, may bool) error {
+	return v.wait(ctx, "a change of grants", func() (bool, error) { return v.granted(kind, v.participant) == may, nil })
 }
 
 // GiveBack ends what this participant was let do; "" is all of it.
