@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -110,6 +111,8 @@ func TestWaitPauses(t *testing.T) {
 	for range 30 {
 		many = append(many, idle)
 	}
+	long := slices.Repeat([]httpmock.Responder{away}, 220) // some eight minutes
+	twice := slices.Concat(long, []httpmock.Responder{idle}, long, []httpmock.Responder{ended})
 	for _, tt := range []struct {
 		name     string
 		answers  []httpmock.Responder
@@ -122,7 +125,8 @@ func TestWaitPauses(t *testing.T) {
 		{"when the service says so", []httpmock.Responder{idle, jsonAnswer(429, `{"status":429}`, "Retry-After", "60"), ended}, 0, [2]int{3, 3}, [2]time.Duration{60 * time.Second, 70 * time.Second}, ""},
 		{"never that late", []httpmock.Responder{jsonAnswer(429, `{"status":429}`, "Retry-After", "3600")}, 0, [2]int{1, 1}, [2]time.Duration{0, time.Second}, "429"},
 		{"not for ever without an answer", []httpmock.Responder{away}, 0, [2]int{250, 400}, [2]time.Duration{9 * time.Minute, 12 * time.Minute}, "wait until session s1 is ended: 503"},
-		{"until the context ends", []httpmock.Responder{idle}, time.Minute, [2]int{20, 60}, [2]time.Duration{time.Minute, time.Minute}, "wait until session s1 is ended: context deadline exceeded"},
+		{"for as long again after an answer", twice, 0, [2]int{442, 442}, [2]time.Duration{14 * time.Minute, 17 * time.Minute}, ""},
+		{"until the context ends", []httpmock.Responder{away, idle}, time.Minute, [2]int{20, 60}, [2]time.Duration{time.Minute, time.Minute}, "wait until session s1 is ended: context deadline exceeded"},
 		{"and then says what was last", []httpmock.Responder{idle, away}, time.Minute, [2]int{20, 60}, [2]time.Duration{time.Minute, time.Minute}, "deadline exceeded; the service's latest answer: 503"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -146,6 +150,9 @@ func TestWaitPauses(t *testing.T) {
 				}
 				if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 					t.Errorf("error = %v, want %q", err, tt.says)
+				}
+				if err != nil && strings.Contains(err.Error(), "latest answer") != strings.Contains(tt.says, "latest answer") {
+					t.Errorf("error = %v, which speaks of another answer than the latest", err)
 				}
 				if tt.deadline != 0 && !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("error = %v, want the context's", err)
