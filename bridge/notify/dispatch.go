@@ -3,6 +3,7 @@ package notify
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -56,8 +57,8 @@ func (s *Webhooks) tell() {
 // again at the next start: a receiver may see it twice.
 func (s *Webhooks) Run(ctx context.Context) error {
 	all, err := s.store.Webhooks(ctx, "")
-	if err != nil {
-		return err
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("list webhooks: %w", err)
 	}
 	for _, w := range all {
 		s.poke(w.ID)
