@@ -73,6 +73,27 @@ func TestJoinTokenLife(t *testing.T) {
 	}
 }
 
+// TestTokensOfOneMoment: a further token at the same moment changes nothing that would
+// have to be stored; a later one puts off the end.
+func TestTokensOfOneMoment(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	started := h.start(t, agentAndSupervisor)
+	for _, step := range []struct {
+		after   time.Duration
+		version uint64
+	}{{0, 1}, {time.Millisecond, 2}, {0, 2}} {
+		h.clock.Advance(step.after)
+		if _, err := h.IssueToken(t.Context(), org, started.Session.ID, annPID); err != nil {
+			t.Fatalf("IssueToken: %v", err)
+		}
+		s := h.look(t, started.Session.ID)
+		if want := h.clock.Now().Add(20 * time.Minute); s.Version != step.version || !s.Deadline.Equal(want) {
+			t.Errorf("%v later: version %d that ends at %v, want %d and %v", step.after, s.Version, s.Deadline, step.version, want)
+		}
+	}
+}
+
 // TestJoinTokenIsAJWT: any library reads what stands in a join token.
 func TestJoinTokenIsAJWT(t *testing.T) {
 	t.Parallel()

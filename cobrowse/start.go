@@ -396,7 +396,7 @@ func (s *Service) repeat(ctx context.Context, r StartRequest) (Started, error) {
 
 // noteTokenIssue restarts the time after which a session that nobody joins ends.
 func noteTokenIssue(d *decision) error {
-	if d.Session.State() != StateIdle {
+	if d.Session.State() != StateIdle || d.Session.TokenIssuedAt.Equal(d.now) {
 		return errUnchanged
 	}
 	d.Session.TokenIssuedAt = d.now
