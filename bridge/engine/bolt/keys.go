@@ -125,6 +125,7 @@ func previous(c *bbolt.Cursor, key []byte) (before, value []byte) {
 type txn struct {
 	tx      *bbolt.Tx
 	buckets [bucketCount]*bbolt.Bucket
+	cursors [bucketCount]*bbolt.Cursor // of look; never handed out
 	writes  int      // counts attempts, so a transaction with none is clean
 	err     error    // of the first write that failed
 	after   []func() // to be run when the transaction is committed
@@ -143,9 +144,24 @@ func (t *txn) bucket(b bucket) *bbolt.Bucket {
 	return t.buckets[b]
 }
 
+// look returns the value of a key, which may be empty, and whether it is there. The
+// value dies with the transaction.
+func (t *txn) look(b bucket, key []byte) (value []byte, there bool) {
+	if t.cursors[b] == nil {
+		t.cursors[b] = t.bucket(b).Cursor()
+	}
+	found, value := t.cursors[b].Seek(key)
+	return value, bytes.Equal(found, key)
+}
+
 // get returns nil if there is no such key. The value dies with the transaction. It is
 // not for index entries: those have empty values, which may look like missing ones.
-func (t *txn) get(b bucket, key []byte) []byte { return t.bucket(b).Get(key) }
+func (t *txn) get(b bucket, key []byte) []byte {
+	if value, there := t.look(b, key); there {
+		return value
+	}
+	return nil
+}
 
 func (t *txn) put(b bucket, key, value []byte) {
 	t.writes++

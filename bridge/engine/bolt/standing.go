@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -34,8 +33,8 @@ type entry struct {
 
 // note remembers what a key has, for takeBack.
 func (t *txn) note(b bucket, key []byte) {
-	found, value := t.bucket(b).Cursor().Seek(key)
-	t.undo = append(t.undo, entry{bucket: b, key: key, value: value, there: bytes.Equal(found, key)})
+	value, there := t.look(b, key)
+	t.undo = append(t.undo, entry{bucket: b, key: key, value: value, there: there})
 }
 
 // takeBack undoes what was noted, the latest first.
