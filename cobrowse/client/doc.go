@@ -5,6 +5,9 @@
 // safely. It knows neither the service's packages nor its rules: what it sends
 // and returns is what stands on the wire.
 //
-// Start with [New]; failures of the service are an [*Error]. A [Client] may be
-// used concurrently.
+// Start with [New] and [Client.EnsureSession]; [Client.WaitActive] and
+// [Client.JoinLink] are what most callers need next. Tests give [Options].Transport
+// that of package mocks. docs/client.md is a guide with a table of errors.
+//
+// Failures of the service are an [*Error]. A [Client] may be used concurrently.
 package client
