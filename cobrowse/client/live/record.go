@@ -237,8 +237,27 @@ func (r recorder) input(n *node, at int64) object {
 	return event(eventIncremental, at, object{"source": sourceInput, "id": n.id, "text": value, "isChecked": n.checked && f&masked == 0})
 }
 
-// mutation tells of nodes that are new, gone, or have another text.
-func (r recorder) mutation(at int64, adds, removes, texts []object) object {
+// adds writes a node that comes last in its parent, and what is in it: viewers take
+// each node by itself.
+func (r recorder) adds(n *node, f flags) []object {
+	one := r.node(n, f)
+	if one == nil {
+		return nil
+	}
+	add := []object{{"parentId": n.parent.id, "nextId": nil, "node": one}}
+	inside, _ := one["childNodes"].([]object)
+	if len(inside) == 0 {
+		return add
+	}
+	one["childNodes"] = []object{}
+	for _, c := range n.children {
+		add = append(add, r.adds(c, f|r.policy.own(n, r.address))...)
+	}
+	return add
+}
+
+// mutation tells of nodes that are new or gone.
+func (r recorder) mutation(at int64, adds, removes []object) object {
 	none := func(list []object) []object {
 		if list == nil {
 			return []object{}
@@ -246,7 +265,7 @@ func (r recorder) mutation(at int64, adds, removes, texts []object) object {
 		return list
 	}
 	return event(eventIncremental, at, object{
-		"source": sourceMutation, "adds": none(adds), "removes": none(removes), "texts": none(texts), "attributes": []object{},
+		"source": sourceMutation, "adds": none(adds), "removes": none(removes), "texts": []object{}, "attributes": []object{},
 	})
 }
 

@@ -365,8 +365,7 @@ func (s *Sharer) Text(element, text string) error {
 		if f&blocked != 0 {
 			return nil
 		}
-		add := object{"parentId": n.id, "nextId": nil, "node": r.node(fresh, f)}
-		return s.events(r.mutation(s.now(), []object{add}, removes, nil))
+		return s.events(r.mutation(s.now(), r.adds(fresh, f), removes))
 	})
 }
 
@@ -395,14 +394,14 @@ func (s *Sharer) Append(element, more string) error {
 				continue
 			}
 			f := s.policy.of(n, s.address)
-			if one := r.node(c, f); one != nil && f&blocked == 0 {
-				adds = append(adds, object{"parentId": n.id, "nextId": nil, "node": one})
+			if f&blocked == 0 {
+				adds = append(adds, r.adds(c, f)...)
 			}
 		}
 		if len(adds) == 0 {
 			return nil
 		}
-		return s.events(r.mutation(s.now(), adds, nil, nil))
+		return s.events(r.mutation(s.now(), adds, nil))
 	})
 }
 
