@@ -42,6 +42,7 @@ const (
 	resty      = "github.com/go-resty/resty/v2"
 	uuid       = "github.com/google/uuid"
 	websocket  = "github.com/fasthttp/websocket"
+	xnet       = "golang.org/x/net"
 	xrate      = "golang.org/x/time"
 	yaml       = "go.yaml.in/yaml/v3"
 
@@ -90,7 +91,7 @@ var house = map[string][]string{
 	// The rules, and what is read by people and browsers.
 	"cobrowse":              {"conversations", jwt, uuid},
 	"cobrowse/client":       {"cobrowse", resty, oauth2},
-	"cobrowse/client/live":  {websocket},
+	"cobrowse/client/live":  {websocket, xnet},
 	"cobrowse/relay":        {},
 	"cobrowse/webui":        {},
 	"conversations":         {uuid},

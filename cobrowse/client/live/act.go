@@ -35,7 +35,7 @@ func (s *Sharer) act(text []byte) error {
 	}
 	path, then, why := "", (func() error)(nil), ""
 	err := s.perform(a, &path, &then)
-	if refused, ok := errors.AsType[*Refused](err); ok {
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		why, err = refused.Why, nil
 	}
 	if err != nil {
@@ -52,9 +52,9 @@ func (s *Sharer) act(text []byte) error {
 	return then() // leaves the page, when the answer is on its way
 }
 
-func refuse(why string) error { return &Refused{Why: why} }
+func refuse(why string) error { return &RefusedError{Why: why} }
 
-// perform does one action; a *Refused says why not.
+// perform does one action; a *RefusedError says why not.
 func (s *Sharer) perform(a action, path *string, then *func() error) error {
 	away := slices.Contains([]string{"back", "forward", "reload", "goto"}, a.K)
 	need := Control

@@ -148,9 +148,9 @@ func closeError(err error) error {
 		}
 		return &Error{Code: "cut", Reason: err.Error()}
 	case closed.Code == websocket.CloseNormalClosure:
-		return &Ended{Why: closed.Text}
+		return &EndedError{Why: closed.Text}
 	case closed.Code == 4410:
-		return &Ended{Why: "sessionOver"}
+		return &EndedError{Why: "sessionOver"}
 	default:
 		return &Error{Code: closeName(closed.Code), Reason: closed.Text, Status: closed.Code}
 	}

@@ -47,16 +47,13 @@ type house struct {
 	base string
 }
 
-func newHouse(t *testing.T, change ...func(*config.Config)) *house {
+func newHouse(t *testing.T) *house {
 	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := config.Demo(config.DemoOptions{Listen: ln.Addr().String(), Store: "bolt:" + filepath.Join(t.TempDir(), "store.db"), Now: time.Now()})
-	for _, f := range change {
-		f(&cfg)
-	}
 	app, err := bridge.Open(t.Context(), cfg, bridge.Options{Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), Clock: time.Now, Version: "test"})
 	if err != nil {
 		_ = ln.Close()

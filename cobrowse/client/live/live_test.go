@@ -93,7 +93,7 @@ func TestPicture(t *testing.T) {
 		t.Errorf("End = %v", err)
 	}
 	<-sharer.Done()
-	if ended, ok := errors.AsType[*live.Ended](sharer.Err()); !ok || ended.Why == "" {
+	if ended, ok := errors.AsType[*live.EndedError](sharer.Err()); !ok || ended.Why == "" {
 		t.Errorf("the sharer ends with %v, want an end reason", sharer.Err())
 	}
 	record, err := h.HistoryRecord(t.Context(), s.ID)
@@ -116,7 +116,7 @@ func TestControl(t *testing.T) {
 	})
 	refused := func(why string, err error) {
 		t.Helper()
-		if r, ok := errors.AsType[*live.Refused](err); !ok || r.Why != why {
+		if r, ok := errors.AsType[*live.RefusedError](err); !ok || r.Why != why {
 			t.Errorf("%v, want refused: %s", err, why)
 		}
 	}
@@ -264,7 +264,7 @@ func TestRules(t *testing.T) {
 	if err := viewer.Ask(ctx, live.Control); err != nil {
 		t.Fatal(err)
 	}
-	if r, ok := errors.AsType[*live.Refused](viewer.Click(ctx, "gift")); !ok || r.Why != "readonly" {
+	if r, ok := errors.AsType[*live.RefusedError](viewer.Click(ctx, "gift")); !ok || r.Why != "readonly" {
 		t.Errorf("a readonly box is %v, want refused: readonly", r)
 	}
 	if err := sharer.Navigate(cart); err != nil {
@@ -348,7 +348,7 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-second.Done()
-	if ended, ok := errors.AsType[*live.Ended](second.Err()); !ok || ended.Why != "ended" {
+	if ended, ok := errors.AsType[*live.EndedError](second.Err()); !ok || ended.Why != "ended" {
 		t.Errorf("the end is %v, want ended", second.Err())
 	}
 	if err := second.WaitText(ctx, "x"); err == nil {

@@ -79,7 +79,7 @@ const (
 )
 
 // Error is why a connection did not come about or has ended. An end that somebody
-// wanted is none, see [Ended].
+// wanted is none, see [EndedError].
 type Error struct {
 	Code   string // of the API, such as join.token.used, or the name of a close code in docs/protocol.md, such as replaced
 	Reason string // of the service, or of the network; for people
@@ -98,21 +98,21 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Ended is how a session ends that was not broken off.
-type Ended struct {
+// EndedError is how a session ends that was not broken off.
+type EndedError struct {
 	Why string // end reason, such as ended, participantLeft or inactive; left: this participant alone
 }
 
 // Error returns the reason.
-func (e *Ended) Error() string { return "the session is over: " + e.Why }
+func (e *EndedError) Error() string { return "the session is over: " + e.Why }
 
-// Refused is an action or a request that was not done.
-type Refused struct {
+// RefusedError is an action or a request that was not done.
+type RefusedError struct {
 	Why string // as docs/protocol.md lists it for done and answer
 }
 
 // Error returns the reason.
-func (e *Refused) Error() string { return "refused: " + e.Why }
+func (e *RefusedError) Error() string { return "refused: " + e.Why }
 
 // split takes a join URL apart.
 func split(joinURL string) (base, token string, ok bool) {

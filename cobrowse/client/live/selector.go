@@ -74,8 +74,8 @@ func (p *selectorReader) compound() (compound, error) {
 	before := p.rest
 	if name := p.word(); name != "" {
 		c.name = strings.ToLower(name)
-	} else if strings.HasPrefix(p.rest, "*") {
-		p.rest = p.rest[1:]
+	} else {
+		p.rest = strings.TrimPrefix(p.rest, "*")
 	}
 	for p.rest != "" {
 		switch p.rest[0] {
@@ -132,8 +132,8 @@ func (p *selectorReader) attr() (attrTest, error) {
 	t := attrTest{name: strings.ToLower(strings.TrimSpace(name))}
 	if has {
 		t.op = "="
-		if last := t.name[max(0, len(t.name)-1):]; last != "" && strings.Contains("^$*~|", last) {
-			t.op, t.name = last+"=", t.name[:len(t.name)-1]
+		if n := len(t.name); n > 0 && strings.IndexByte("^$*~|", t.name[n-1]) >= 0 {
+			t.op, t.name = t.name[n-1:]+"=", t.name[:n-1]
 		}
 		value = strings.TrimSpace(value)
 		if len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {

@@ -339,7 +339,7 @@ func (s *stream) over(ctx context.Context, err error) bool {
 	s.bump()
 	s.mu.Unlock()
 	why := err.Error()
-	if e, ok := errors.AsType[*Ended](err); ok {
+	if e, ok := errors.AsType[*EndedError](err); ok {
 		why = e.Why
 	}
 	s.tell(Event{Kind: EventEnded, Why: why})
@@ -573,7 +573,7 @@ func (s *stream) End(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if _, ok := errors.AsType[*Ended](s.Err()); ok {
+	if _, ok := errors.AsType[*EndedError](s.Err()); ok {
 		return nil
 	}
 	return s.Err()
@@ -582,7 +582,7 @@ func (s *stream) End(ctx context.Context) error {
 // Done is closed when nothing follows any more.
 func (s *stream) Done() <-chan struct{} { return s.done }
 
-// Err returns why it is over: an [*Ended], an [*Error], or the context's error. Nil
+// Err returns why it is over: an [*EndedError], an [*Error], or the context's error. Nil
 // while it is not.
 func (s *stream) Err() error {
 	s.mu.Lock()

@@ -201,7 +201,7 @@ func (v *Viewer) May() []string {
 }
 
 // Ask asks the sharer for control, draw or navigate and waits for the answer: nil
-// is yes, a [*Refused] no.
+// is yes, a [*RefusedError] no.
 func (v *Viewer) Ask(ctx context.Context, kind string) error {
 	if err := v.request(ctx, "ask", map[string]any{"kind": kind}); err != nil {
 		return err
@@ -239,7 +239,7 @@ func (v *Viewer) request(ctx context.Context, kind string, members map[string]an
 		select {
 		case o := <-got:
 			if !o.ok {
-				return &Refused{Why: o.why}
+				return &RefusedError{Why: o.why}
 			}
 			return nil
 		case <-v.done:
@@ -256,7 +256,7 @@ func (v *Viewer) request(ctx context.Context, kind string, members map[string]an
 
 // Fill puts a text into a field, chooses in a list or sets a box ("true" or "false"),
 // under the grant control. The field is named by a selector, or by its name or id
-// alone. A [*Refused] says why it was not done.
+// alone. A [*RefusedError] says why it was not done.
 func (v *Viewer) Fill(ctx context.Context, field, value string) error {
 	return v.at(ctx, field, map[string]any{"k": "set", "v": value})
 }
@@ -310,13 +310,13 @@ func (v *Viewer) Goto(ctx context.Context, address string) error {
 	return v.request(ctx, "ctl", map[string]any{"k": "goto", "url": address})
 }
 
-// Back, Forward and Reload are the buttons of the browser, under the grant navigate.
+// Back is the button of the sharer's browser, under the grant navigate.
 func (v *Viewer) Back(ctx context.Context) error { return v.button(ctx, "back") }
 
-// Forward is the button of that name.
+// Forward is the button of the sharer's browser.
 func (v *Viewer) Forward(ctx context.Context) error { return v.button(ctx, "forward") }
 
-// Reload is the button of that name.
+// Reload is the button of the sharer's browser.
 func (v *Viewer) Reload(ctx context.Context) error { return v.button(ctx, "reload") }
 
 func (v *Viewer) button(ctx context.Context, kind string) error {
