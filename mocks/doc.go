@@ -7,7 +7,8 @@
 //
 // It knows no answer of the API, and it does not know the code under test: resty,
 // net/http, x/oauth2 and whatever else takes an [http.RoundTripper] will do.
-// Streams (WebSocket) and long polls need a listener and are not offered.
+// Streams (WebSocket) and long polls need a listener: a [Server] has one, with an admin
+// API in place of methods, for tests in every language ("cobridge mock").
 //
 // Start with [New], [Given] and [Mock.Fail]. A Mock belongs to one test and shares
 // nothing with another, so tests may be parallel; its methods and its transport may
