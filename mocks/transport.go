@@ -109,7 +109,7 @@ func (x *exchange) serve() (*http.Response, error) {
 }
 
 func (x *exchange) roundTrip(through http.RoundTripper) (*http.Response, error) {
-	r := x.request.Clone(x.request.Context())
+	r := x.request.WithContext(x.request.Context()) // a copy; nobody changes what it points to
 	r.Body, r.ContentLength, r.GetBody = http.NoBody, int64(len(x.body)), nil
 	if len(x.body) > 0 {
 		r.Body = io.NopCloser(bytes.NewReader(x.body))
