@@ -9,12 +9,13 @@ import (
 // Settle does at once what [App.Run] otherwise does within seconds: it ends sessions
 // whose time is over or whose conversation has ended, forgets what is past its
 // retention, and waits until what has happened since Open is written to the
-// conversations. It is for tests that move the clock, while Run runs.
+// conversations and told to webhooks. It is for tests that move the clock, while Run
+// runs.
 func (a *App) Settle(ctx context.Context) error {
 	_, err := a.cobrowse.Sweep(ctx)
 	err = errors.Join(err, a.cobrowse.Reconcile(ctx))
 	a.tidy(ctx)
-	return errors.Join(err, a.Attached(ctx))
+	return errors.Join(err, a.Attached(ctx), a.WebhooksTold(ctx))
 }
 
 // Begun is closed when [App.Run] does its work for the first time: when /readyz

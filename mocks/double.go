@@ -110,7 +110,7 @@ func (d *double) start(ctx context.Context, s settings, p place) error {
 		return fmt.Errorf("configuration: %w", err)
 	}
 	ctx = context.WithoutCancel(ctx)
-	app, err := bridge.Open(ctx, cfg, bridge.Options{Log: p.log, Clock: d.clock.Now, Version: "mock", VolatileStore: true, IDs: s.ids})
+	app, err := bridge.Open(ctx, cfg, bridge.Options{Log: p.log, Clock: d.clock.Now, Version: "mock", VolatileStore: true, IDs: s.ids, WebhookTransport: s.webhooks})
 	if err != nil {
 		return fmt.Errorf("open the service: %w", err)
 	}

@@ -45,6 +45,9 @@ func New(t T, options ...Option) *Mock {
 		t.Fatalf("mocks: %v", err)
 	}
 	s.baseURL, s.origins = origins[0], origins
+	if s.webhooks == nil {
+		s.webhooks = noNetwork{}
+	}
 	d, err := openDouble(t.Context(), s, place{
 		dir: t.TempDir(), problem: t.Errorf,
 		log: slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),

@@ -2,6 +2,7 @@ package mocks
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -24,9 +25,11 @@ type settings struct {
 	changes  []func(*config.Config)
 	faults   []plannedFault
 
-	origins []string   // that are answered; empty = all
-	running bool       // the clock
-	ids     bridge.IDs // nil = random
+	origins []string // that are answered; empty = all
+	running bool     // the clock
+	// webhooks receives what they are told; nil = whoever is at their addresses.
+	webhooks http.RoundTripper
+	ids      bridge.IDs // nil = random
 }
 
 func newSettings(options []Option) settings {
