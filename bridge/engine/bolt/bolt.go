@@ -46,7 +46,7 @@ const (
 	cachedSessions = 8192
 	// cachedTalks and cachedUsers bound what creating a session asks for: a
 	// conversation, which it does twice, and the users it invites.
-	cachedTalks = 1024
+	cachedTalks = 4096
 	cachedUsers = 4096
 	// largestTalk is the largest conversation that is kept, decoded and in the bytes of its
 	// record: attributes can make it megabytes.
