@@ -38,10 +38,14 @@ func (s *Server) newAdmin() http.Handler {
 			}
 		})
 	}
+	mux.HandleFunc("POST "+AdminPath+"/reset", func(w http.ResponseWriter, r *http.Request) { // waits for all other calls
+		if err := postReset(&adminCall{server: s, w: w, r: r}); err != nil { //nolint:contextcheck // the request has it
+			writeError(w, statusOf(err), err.Error())
+		}
+	})
 	handle("GET /{$}", getInfo)
 	handle("GET /info", getInfo)
 	handle("GET /openapi.yaml", getOpenAPI)
-	handle("POST /reset", postReset)
 	handle("GET /clock", getClock)
 	handle("POST /clock", postClock)
 	handle("GET /faults", getFaults)
@@ -101,6 +105,10 @@ func (c *adminCall) run(fn func(*adminCall) error) error {
 	if c.double, err = c.server.current(); err != nil {
 		return err
 	}
+	if !c.double.enter() {
+		return errEnded
+	}
+	defer c.double.leave()
 	return fn(c)
 }
 

@@ -182,6 +182,12 @@ func (d *double) enter() bool {
 	return !d.closed
 }
 
+func (d *double) isClosed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed
+}
+
 func (d *double) leave() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

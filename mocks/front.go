@@ -56,6 +56,9 @@ func (v viaDouble) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := d.respond(r)
+	if err != nil && d.isClosed() {
+		return nil, errEnded // the service went while it was on its way
+	}
 	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols && resp.Header.Get("Upgrade") != "" {
 		resp.Header[keptUpgrade] = resp.Header["Upgrade"]
 	}

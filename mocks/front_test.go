@@ -366,3 +366,36 @@ func TestEndWithStreamsOpen(t *testing.T) {
 	}
 	_ = conn.Close()
 }
+
+// The live stream goes through: who connects is in the session.
+func TestStreamOverTheWire(t *testing.T) {
+	t.Parallel()
+	r := listen(t, mocks.ServerOptions{}) // its time is not the world's
+	r.authorize()
+	var created struct {
+		SessionID    string
+		Participants []struct{ JoinURL string }
+	}
+	if got := r.create(); json.Unmarshal(got.body, &created) != nil || len(created.Participants) != 2 {
+		t.Fatalf("create = %d %s", got.status, got.body)
+	}
+	address := strings.Replace(r.base, "http:", "ws:", 1) + "/api/v2/cobrowse/sessions/" + created.SessionID + "/stream"
+	for _, p := range created.Participants {
+		dialer := &websocket.Dialer{HandshakeTimeout: 10 * time.Second, Subprotocols: []string{"cobridge.v1", "cobridge.token." + joinToken.FindString(p.JoinURL)}}
+		conn, resp, err := dialer.DialContext(t.Context(), address, nil)
+		if err != nil {
+			t.Fatalf("connect: %v", err)
+		}
+		defer func() { _ = conn.Close() }()
+		_ = resp.Body.Close()
+		_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+		var frame struct{ T, Session string }
+		if err := conn.ReadJSON(&frame); err != nil || frame.T != "welcome" || frame.Session != created.SessionID {
+			t.Fatalf("first frame = %+v, %v, want welcome", frame, err)
+		}
+	}
+	var session look
+	if r.admin(http.MethodGet, "/sessions/"+created.SessionID, "", http.StatusOK, &session); session.State != "active" || !session.Participants[0].Connected || !session.Participants[1].Connected {
+		t.Errorf("with both streams open the session is %+v, want active and both connected", session)
+	}
+}

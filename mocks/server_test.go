@@ -335,3 +335,38 @@ func TestSeeded(t *testing.T) {
 		t.Error("another seed gives the same ids")
 	}
 }
+
+// Whoever calls during a reset is answered by the service of before or after, or told
+// that there is none just now.
+func TestResetUnderLoad(t *testing.T) {
+	t.Parallel()
+	r := listen(t, mocks.ServerOptions{})
+	calling, done := context.WithCancel(t.Context())
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			for calling.Err() == nil {
+				for _, path := range []string{"/version", mocks.AdminPath + "/sessions"} {
+					got := r.send(http.MethodGet, path, "") //nolint:contextcheck // the test has it
+					if got.err != nil || got.status != http.StatusOK && got.status != http.StatusServiceUnavailable {
+						t.Errorf("GET %s during a reset = %d %s (%v), want 200 or 503", path, got.status, got.body, got.err)
+						return
+					}
+				}
+			}
+		})
+	}
+	var resets sync.WaitGroup
+	for range 2 {
+		resets.Go(func() {
+			for range 3 {
+				if got := r.send(http.MethodPost, mocks.AdminPath+"/reset", ""); got.status != http.StatusOK {
+					t.Errorf("reset = %d %s (%v)", got.status, got.body, got.err)
+				}
+			}
+		})
+	}
+	resets.Wait()
+	done()
+	callers.Wait()
+}
