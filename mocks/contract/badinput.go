@@ -21,7 +21,7 @@ func badInputCases() []Case {
 // writers are the routes that read a body, on ids that exist.
 func (sc *scene) writers(t T) (routes []route, conversation string) {
 	t.Helper()
-	b, d := sc.session(t), sc.deployment(t)
+	b, d, w := sc.session(t), sc.deployment(t), sc.webhook(t)
 	conv := sc.conversation(t, "message")
 	return []route{
 		{method: http.MethodPost, path: sessionsPath},
@@ -30,6 +30,8 @@ func (sc *scene) writers(t T) (routes []route, conversation string) {
 		{method: http.MethodPost, path: attachPath},
 		{method: http.MethodPost, path: deploymentsPath},
 		{method: http.MethodPut, path: deploymentsPath + "/" + d.ID},
+		{method: http.MethodPost, path: webhooksPath},
+		{method: http.MethodPut, path: webhookPath(w.ID)},
 		{method: http.MethodPut, path: historyPath + "/" + unknownID(93)},
 		{method: http.MethodPost, path: conversationsPath},
 		{method: http.MethodPatch, path: attributesPath(conv)},

@@ -66,6 +66,8 @@ func harms() []struct {
 			"history of another server is refused if it breaks rules",
 			"official: refusals have the official codes",
 			"order of checks on create: *",
+			"webhooks that break rules are refused",
+			"webhooks of one organisation are bounded",
 		}},
 		{"its wrong guesses count against everybody at the same address", []string{
 			"T5 an unknown client is refused like a wrong secret",

@@ -26,7 +26,7 @@ type route struct {
 func (s *suite) routes() []route {
 	session, conv, id := sessionPath(unknownID(10)), conversationsPath+"/"+unknownID(11), unknownID(12)
 	deployment := body{"name": "Shop", "allowedOrigins": []any{"https://shop.example"}}
-	return append(officialRoutes(unknownID(11), id, id), []route{
+	return append(append(officialRoutes(unknownID(11), id, id), webhookRoutes(id, "msg_0")...), []route{
 		{http.MethodGet, mePath, "", nil},
 		{http.MethodHead, mePath, "", nil},
 		{http.MethodDelete, mePath, "", nil},
@@ -55,6 +55,7 @@ func (s *suite) routes() []route {
 		{http.MethodPut, deploymentsPath + "/" + id, scopeSessionWrite, deployment},
 		{http.MethodDelete, deploymentsPath + "/" + id, scopeSessionWrite, nil},
 		{http.MethodGet, historyPath, scopeSessionRead, nil},
+		{http.MethodGet, webhooksPath, scopeSessionRead, nil},
 		{http.MethodGet, historyPath + "/" + id, scopeSessionRead, nil},
 		{http.MethodPut, historyPath + "/" + id, scopeSessionWrite, body{"sessionToken": "123456789", "dateCreated": "1999-01-02T03:04:05Z", "dateEnded": "1999-01-02T04:04:05Z"}},
 		{http.MethodPost, linksPath(id), scopeSessionRead, nil},

@@ -140,7 +140,7 @@ func Cases() []Case {
 	for _, area := range [][]Case{
 		tokenCases(), scopeCases(), tokenInfoCases(), conversationCases(), userCases(), createCases(), createRefusalCases(), conflictCases(),
 		joinTokenCases(), joinCases(), settingsCases(), participantCases(), endCases(), idempotencyCases(), deploymentCases(),
-		attachCases(), officialCases(), notificationCases(), historyCases(), knowledgeCases(), legacyCases(), orderCases(), isolationCases(), badInputCases(), conventionCases(), lastCases(),
+		attachCases(), webhookCases(), officialCases(), notificationCases(), historyCases(), knowledgeCases(), legacyCases(), orderCases(), isolationCases(), badInputCases(), conventionCases(), lastCases(),
 	} {
 		all = append(all, area...)
 	}
