@@ -63,7 +63,7 @@ func ParseAddress(s string) (Address, error) {
 	}
 	a := Address{Prefix: DefaultPrefix, option: rueidis.ClientOption{
 		DisableCache: true, ReadBufferEachConn: bufferSize, WriteBufferEachConn: bufferSize, ConnWriteTimeout: callLimit,
-		Dialer: net.Dialer{Timeout: dialTimeout, KeepAlive: time.Second}, ClientName: "cobridge",
+		Dialer: net.Dialer{Timeout: dialTimeout, KeepAlive: time.Second}, ClientName: "cobridge", RetryDelay: retryDelay,
 	}}
 	hosts := authority
 	if i := strings.LastIndex(authority, "@"); i >= 0 {
@@ -76,10 +76,27 @@ func ParseAddress(s string) (Address, error) {
 			return Address{}, errors.New("the user or the password cannot be read: write special characters as %XX")
 		}
 	}
-	if err := a.query(tail.Query(), scheme); err != nil {
+	query, err := url.ParseQuery(tail.RawQuery)
+	if err != nil {
+		return Address{}, errors.New("the query cannot be read")
+	}
+	if err := a.query(query, scheme); err != nil {
 		return Address{}, err
 	}
-	return a, a.place(scheme, hosts, strings.TrimPrefix(tail.Path, "/"))
+	if err := a.place(scheme, hosts, strings.TrimPrefix(tail.Path, "/")); err != nil {
+		return Address{}, err
+	}
+	return a, nil
+}
+
+// retryDelay bridges the moment in which a connection is lost and another made, for
+// commands that only read; those that write are never repeated by the driver. Without a
+// server a call fails after a third of a second.
+func retryDelay(attempts int, _ rueidis.Completed, _ error) time.Duration {
+	if attempts > 3 {
+		return -1
+	}
+	return time.Duration(attempts) * 50 * time.Millisecond
 }
 
 func (a *Address) query(q url.Values, scheme string) error {

@@ -40,10 +40,9 @@ func (s *Store) Follow(ctx context.Context, name string, ready func(), fn func(c
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("follow events: %w", err)
 	}
-	if s.closed.Load() {
+	if !s.enter() {
 		return fmt.Errorf("follow events: %w", unavailable(errClosed))
 	}
-	s.followers.Add(1)
 	defer s.followers.Done()
 	open, cancel := s.whileOpen(ctx)
 	defer cancel()
@@ -51,10 +50,23 @@ func (s *Store) Follow(ctx context.Context, name string, ready func(), fn func(c
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case s.closed.Load():
+	case open.Err() != nil:
 		err = unavailable(errClosed)
 	}
 	return fmt.Errorf("follow events: %w", err)
+}
+
+// enter counts a follower, unless the store is closing.
+func (s *Store) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closing:
+		return false
+	default:
+		s.followers.Add(1)
+		return true
+	}
 }
 
 func (s *Store) follow(ctx context.Context, name string, ready func(), fn func(context.Context, cobrowse.Event) error) error {
@@ -90,8 +102,8 @@ func (s *Store) follow(ctx context.Context, name string, ready func(), fn func(c
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(context.Cause(leased), errLeaseLost):
-			s.log.WarnContext(ctx, "another process follows events under this name", "follower", name)
+		case errors.Is(err, errLeaseLost) || errors.Is(context.Cause(leased), errLeaseLost):
+			s.log.WarnContext(ctx, "an event follower has lost the lease of its name", "follower", name)
 		default:
 			return err
 		}
@@ -115,7 +127,7 @@ func (s *Store) lease(ctx context.Context, name string) (*lease, error) {
 	owner := rand.Text()
 	failing := firstPause
 	for {
-		l := &lease{store: s, name: name, age: s.tail.next(0).age}
+		l := &lease{store: s, name: name}
 		pause, err := l.acquire(ctx, owner)
 		switch {
 		case ctx.Err() != nil:
@@ -156,11 +168,16 @@ func (l *lease) acquire(ctx context.Context, owner string) (time.Duration, error
 			return 0, fmt.Errorf("read a follower's place: %w", err)
 		}
 	}
+	// What the server has lost must be noticed before the place is believed.
+	heard := s.tail.end()
 	last, err := s.lastStored(ctx)
+	if err == nil && last < heard {
+		err = s.checkTail(ctx)
+	}
 	if err != nil {
 		return 0, err
 	}
-	l.fence = values[0]
+	l.fence, l.age = values[0], s.tail.next(0).age
 	if l.place > last {
 		s.log.ErrorContext(ctx, "the store's server has lost events that a follower had handled", "follower", l.name, "place", l.place, "now", last)
 		l.place = last

@@ -60,6 +60,7 @@ type Store struct {
 	script     scripts
 	durability Durability
 
+	mu        sync.Mutex // before closing is closed, followers may be added
 	closing   chan struct{}
 	closeOnce func() error
 	closed    atomic.Bool
@@ -138,8 +139,9 @@ func (s *Store) prepare(ctx context.Context) error {
 func (s *Store) Close() error { return s.closeOnce() }
 
 func (s *Store) close() error {
-	s.closed.Store(true)
+	s.mu.Lock()
 	close(s.closing)
+	s.mu.Unlock()
 	gone := make(chan struct{})
 	go func() {
 		s.followers.Wait()
@@ -152,6 +154,7 @@ func (s *Store) close() error {
 	case <-gone:
 	case <-timer.C: // a handler of events does not return
 	}
+	s.closed.Store(true)
 	s.client.Close()
 	return nil
 }

@@ -99,7 +99,7 @@ func (s *Store) run(ctx context.Context, c call) (rueidis.RedisMessage, error) {
 // of one slot in order. If one fails, others may have run. The server may have lost the
 // scripts, by a restart or SCRIPT FLUSH: then their texts are sent.
 func (s *Store) runAll(ctx context.Context, calls ...call) ([]rueidis.RedisMessage, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
 	limited, cancel := context.WithTimeout(ctx, callLimit)
@@ -124,6 +124,17 @@ func (s *Store) runAll(ctx context.Context, calls ...call) ([]rueidis.RedisMessa
 	return answers, failed
 }
 
+// usable fails after Close, too: the driver would connect again.
+func (s *Store) usable(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.closed.Load() {
+		return unavailable(errClosed)
+	}
+	return nil
+}
+
 // do runs one command.
 func (s *Store) do(ctx context.Context, command rueidis.Completed) (rueidis.RedisResult, error) {
 	results, err := s.doAll(ctx, command)
@@ -135,7 +146,7 @@ func (s *Store) do(ctx context.Context, command rueidis.Completed) (rueidis.Redi
 
 // doAll runs commands that do not need one another's answers, at the same time.
 func (s *Store) doAll(ctx context.Context, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
 	if len(commands) == 0 {

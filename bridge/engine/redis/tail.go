@@ -84,6 +84,13 @@ func (e *eventTail) forget(through uint64) {
 	e.events = slices.Clone(e.events[i:])
 }
 
+// heard returns the events in memory and the latest of all.
+func (e *eventTail) heard() ([]cobrowse.Event, uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.events, e.last // what was published is never changed in place
+}
+
 func (e *eventTail) end() uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -156,7 +163,11 @@ func (s *Store) readMore(ctx context.Context) error {
 	results, err := s.client.Do(limited, s.client.B().Xread().Count(tailBatch).Block(tailBlock.Milliseconds()).Streams().Key(key).
 		Id(strconv.FormatUint(last, 10)).Build()).AsXRead()
 	if rueidis.IsRedisNil(err) {
-		return s.checkTail(ctx, last)
+		stored, err := s.lastStored(ctx)
+		if err == nil && stored < last {
+			err = s.checkTail(ctx)
+		}
+		return err
 	}
 	if err != nil {
 		return s.failure(ctx, err)
@@ -165,20 +176,62 @@ func (s *Store) readMore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// The driver goes on with another server without a word, so each time it is seen
+	// whether these events follow those that were heard of.
+	if heard, _ := s.tail.heard(); len(heard) > 0 {
+		latest := heard[len(heard)-1]
+		has, err := s.readEvents(ctx, latest.Sequence-1, 1)
+		if err != nil {
+			return err
+		}
+		if len(has) == 0 || has[0].Sequence <= latest.Sequence && has[0] != latest {
+			return s.checkTail(ctx)
+		}
+	}
 	s.tail.publish(events)
 	return nil
 }
 
-// checkTail sees whether the server knows less than it did: it was restarted without
-// what it had stored last, or a replica has taken its place that had not heard of it.
-func (s *Store) checkTail(ctx context.Context, last uint64) error {
+// checkTail sees whether the server has lost events that were heard of: it was restarted
+// without them, or a replica has taken its place that did not have them. Their numbers
+// are then given to others, perhaps already.
+func (s *Store) checkTail(ctx context.Context) error {
+	heard, last := s.tail.heard()
 	stored, err := s.lastStored(ctx)
-	if err != nil || stored >= last {
+	if err != nil {
 		return err
 	}
-	s.log.ErrorContext(ctx, "the store's server has lost events, and what was stored with them", "latest", last, "now", stored)
-	s.tail.start(stored)
+	common := min(last, stored)
+	if len(heard) > 0 {
+		has, err := s.readEvents(ctx, heard[0].Sequence-1, len(heard))
+		if err != nil {
+			return err
+		}
+		common = min(common, agreement(heard, has, stored))
+	}
+	if common >= last {
+		return nil
+	}
+	s.log.ErrorContext(ctx, "the store's server has lost events, and what was stored with them", "heardOf", last, "common", common, "now", stored)
+	s.tail.start(common)
 	return nil
+}
+
+// agreement returns up to which event a server has what was heard of. Those before its
+// first it may have purged.
+func agreement(heard, has []cobrowse.Event, stored uint64) uint64 {
+	common := heard[0].Sequence - 1
+	for _, e := range heard {
+		i := sort.Search(len(has), func(i int) bool { return has[i].Sequence >= e.Sequence })
+		switch {
+		case e.Sequence > stored, i == len(has) && i > 0:
+			return common
+		case len(has) > 0 && has[0].Sequence <= e.Sequence && has[i] != e:
+			return common
+		}
+		common = e.Sequence
+	}
+	return common
 }
 
 func (s *Store) lastStored(ctx context.Context) (uint64, error) {
