@@ -93,7 +93,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line or configuration.`,
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
-	root.AddCommand(newServe(c), newDemo(c), newMock(c), newClient(c), newKey(c), newSession(c), newHistory(c), newDeployment(c), newWebhook(c), newMasking(c), newBackup(c), newRestore(c), newStore(c), newHealthcheck(c), newVerify(c), newConfig(c), newVersion(c))
+	root.AddCommand(newServe(c), newDemo(c), newMock(c), newClient(c), newKey(c), newSession(c), newHistory(c), newDeployment(c), newWebhook(c), newMasking(c), newBackup(c), newRestore(c), newStore(c), newHealthcheck(c), newVerify(c), newScript(c), newConfig(c), newVersion(c))
 	return root
 }
 

@@ -29,7 +29,7 @@ const (
 
 // clientVariables are no keys of the service's configuration.
 func clientVariables() []string {
-	return []string{envServer, envClientID, envSecret, envSecretFile, envCAFile, envImportFrom, envImportUser, envImportPassword, envImportPasswordFile}
+	return []string{envServer, envClientID, envSecret, envSecretFile, envCAFile, envJoinURL, envImportFrom, envImportUser, envImportPassword, envImportPasswordFile}
 }
 
 const remoteHelp = `These commands call a running service through its API, as the OAuth client that the flags or

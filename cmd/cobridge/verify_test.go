@@ -108,6 +108,9 @@ func spoiling(t *testing.T, info demoInfo, spoil func(*http.Response, []byte) []
 			r.Out.Header.Del("Accept-Encoding")
 		},
 		ModifyResponse: func(resp *http.Response) error {
+			if resp.StatusCode == http.StatusSwitchingProtocols {
+				return nil
+			}
 			body, err := io.ReadAll(resp.Body)
 			if err != nil {
 				return err

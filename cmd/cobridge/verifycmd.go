@@ -66,6 +66,7 @@ func newVerify(c console) *cobra.Command {
 	flags.BoolVar(&o.list, "list", false, "list the cases and why some never run here; calls nobody")
 	flags.BoolVar(&o.asJSON, "json", false, "print one JSON document at the end, instead of the table")
 	flags.StringVar(&o.junit, "junit", "", "write a JUnit report to this file as well")
+	flags.BoolVar(&o.live, "live", false, "let a sharer and a viewer into a session as well, with picture, control and end")
 	flags.IntVar(&o.callsPerMinute, "calls-per-minute", 600, "how fast to go; half of what a service usually allows one address")
 	cmd.RunE = action(func(ctx context.Context, _ []string) error {
 		cases, err := o.cases()
@@ -104,7 +105,8 @@ func (o *verifyOptions) cases() ([]contract.Case, error) {
 			cases = append(cases, one)
 		}
 	}
-	if len(cases) == 0 {
+	o.live = o.live && pattern.MatchString(liveCase)
+	if len(cases) == 0 && !o.live {
 		return nil, usageError("--run: no harmless case has such a name; --list shows them")
 	}
 	return cases, nil
@@ -219,11 +221,18 @@ func (o *verifyOptions) verify(ctx context.Context, c console, service client.Op
 	var show func(caseResult)
 	if !o.asJSON {
 		printer := newTablePrinter(c.out, cases)
+		if o.live {
+			printer.width = max(printer.width, len(liveCase))
+		}
 		printer.head(r.BaseURL, len(cases), len(contract.Cases()))
 		show = printer.line
 	}
 	v := &verifier{ctx: ctx, seen: seen, report: r, show: show}
 	contract.RunCases(v, target, cases) //nolint:contextcheck // v has it
+	if o.live {
+		service.Transport = seen
+		v.Run(liveCase, func(t contract.T) { o.runLive(t, service) }) //nolint:contextcheck // t has it
+	}
 	r.finish(time.Since(r.Started), seen.count())
 	if o.asJSON {
 		err = printJSON(c, r)
