@@ -10,7 +10,7 @@ ARGS    ?=
 # The components of bridge/testenv whose absence fails a test instead of skipping it.
 REQUIRE := chromium,node,python-httpx,curl,jq
 
-.PHONY: help build test race browser sdk-go lint fmt fmt-check vet mod vuln cover bench microbench fuzz golden docs bundles bundles-check run tools check
+.PHONY: help build test race browser sdk-go lint fmt fmt-check vet mod vuln cover bench microbench fuzz golden docs bundles bundles-check operations-check run tools check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,10 @@ bundles-check: ## Compare the committed bundles with their sources
 	$(GO) vet -C cobrowse/webui/bundler ./...
 	$(GO) run -C cobrowse/webui/bundler . -check
 
+operations-check: ## Read dashboard, alerts and manifests with the readers of Prometheus and Kubernetes
+	$(GO) test -C .ci/operations ./...
+	$(GO) vet -C .ci/operations ./...
+
 run: ## Start the demo (ARGS="--listen 127.0.0.1:0" for flags)
 	$(GO) run ./cmd/cobridge demo $(ARGS)
 
@@ -93,4 +97,4 @@ tools: ## Build the pinned tools ahead of their first use
 	$(TOOL) gofumpt -version
 	$(GO) build -modfile=.ci/tools/go.mod -o /dev/null golang.org/x/perf/cmd/benchstat
 
-check: mod fmt-check vet lint bundles-check race ## What CI checks, with what is here
+check: mod fmt-check vet lint bundles-check operations-check race ## What CI checks, with what is here
