@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"sync"
 )
 
 // forwarded are headers that a caller may try to lie with. The service decides what it
@@ -41,11 +42,29 @@ func (s *Server) newProxy() *httputil.ReverseProxy {
 			}
 			return nil
 		},
+		BufferPool:    &buffers{},
 		FlushInterval: -1, // so that half a body arrives before its end does not
 		ErrorHandler:  s.failed,
 		ErrorLog:      slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
+
+// buffers are what answers are copied with: without a pool each would take 32 KiB.
+type buffers struct{ pool sync.Pool }
+
+// copyBuffer holds most answers whole.
+const copyBuffer = 8 << 10
+
+// Get implements [httputil.BufferPool].
+func (b *buffers) Get() []byte {
+	if buffer, ok := b.pool.Get().(*[]byte); ok {
+		return *buffer
+	}
+	return make([]byte, copyBuffer)
+}
+
+// Put implements [httputil.BufferPool].
+func (b *buffers) Put(buffer []byte) { b.pool.Put(&buffer) }
 
 // viaDouble is the way to the current double.
 type viaDouble struct{ server *Server }

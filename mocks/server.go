@@ -71,7 +71,7 @@ type situation struct {
 }
 
 const (
-	keptCalls  = 10_000
+	keptCalls  = 5_000
 	keptEvents = 20_000
 
 	// serverDrain is how long streams and calls under way may take at a reset and at
