@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -87,7 +88,7 @@ func (h *backupHouse) stop() {
 }
 
 // create makes a conversation and a session on it, and notes it once it is acknowledged.
-func (h *backupHouse) create(ctx context.Context) {
+func (h *backupHouse) create() {
 	conversation := fmt.Sprintf(`{"mediaType":"chat","participants":[{"purpose":"agent","userId":%q}]}`, backupAgent)
 	status, c := h.call(http.MethodPost, "/api/v2/conversations", h.token, conversation)
 	if status != http.StatusCreated {
@@ -98,9 +99,7 @@ func (h *backupHouse) create(ctx context.Context) {
 	body := fmt.Sprintf(`{"conversationId":%q,"participants":[{"userId":%q,"role":"agent"},{"userId":%q,"role":"supervisor"}]}`, id, backupAgent, backupSupervisor)
 	status, s := h.call(http.MethodPost, "/api/v2/cobrowse/sessions", h.token, body)
 	if status != http.StatusCreated {
-		if ctx.Err() == nil {
-			h.t.Errorf("create session = %d %v", status, s)
-		}
+		h.t.Errorf("create session = %d %v", status, s)
 		return
 	}
 	h.mu.Lock()
@@ -112,11 +111,7 @@ func (h *backupHouse) create(ctx context.Context) {
 func (h *backupHouse) acknowledged() map[string]string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := map[string]string{}
-	for conversation, id := range h.owner {
-		all[conversation] = id
-	}
-	return all
+	return maps.Clone(h.owner)
 }
 
 // TestBackupOfARunningService: a backup that is made while sessions are created, by the
@@ -131,7 +126,7 @@ func TestBackupOfARunningService(t *testing.T) {
 	for range 4 {
 		load.Go(func() {
 			for ctx.Err() == nil {
-				h.create(ctx)
+				h.create()
 			}
 		})
 	}
@@ -205,10 +200,10 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newBackupHouse(t)
 	h.serve(h.store)
-	h.create(t.Context())
+	h.create()
 	backup := filepath.Join(h.dir, "backup.db")
 	cli(t, []string{"COBRIDGE_ADMIN_TOKEN=" + backupToken}, "", "backup", "--admin", h.admin, "--to", backup).want(t, exitDone, "", "")
-	h.create(t.Context())
+	h.create()
 	h.stop()
 	whole, err := os.ReadFile(backup)
 	if err != nil {
