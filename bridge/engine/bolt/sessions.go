@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -17,11 +18,12 @@ import (
 const versionSize = 8
 
 func encodeRecord(s *cobrowse.Session) ([]byte, error) {
-	data, err := encode(s)
-	if err != nil {
-		return nil, err
+	const usual = 1024 // bytes of a session with two participants
+	record := bytes.NewBuffer(binary.BigEndian.AppendUint64(make([]byte, 0, usual), s.Version))
+	if err := json.NewEncoder(record).Encode(s); err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
 	}
-	return append(binary.BigEndian.AppendUint64(make([]byte, 0, versionSize+len(data)), s.Version), data...), nil
+	return bytes.TrimSuffix(record.Bytes(), []byte("\n")), nil
 }
 
 func decodeRecord(record []byte) (*cobrowse.Session, error) {
