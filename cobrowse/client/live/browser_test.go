@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/bridge/devtools"
 	"github.com/cobridge/cobridge/bridge/testenv"
@@ -114,6 +116,84 @@ func TestBrowserSeesSharer(t *testing.T) {
 	must(agent.Wait(ctx, shown+`.querySelector("h1").textContent === "Your cart"`))
 	must(sharer.End(ctx))
 	must(agent.Wait(ctx, `document.body.dataset.screen === "ended"`))
+}
+
+// What the scripted sharer lets out of a page is what the customer's script lets out
+// of it, whatever the rules.
+func TestSharersAgree(t *testing.T) {
+	t.Parallel()
+	ctx, open := startBrowser(t)
+	h := newHouse(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const page = `<!doctype html><html lang="en"><head><title>Account</title><link rel="icon" href="data:,"></head><body>
+<h1 title="Kim's account" data-owner="4711" data-kind="private">Account of Kim</h1><p data-cb-mask>DE02 <b>1234</b></p><div data-cb-block>corner</div>
+<p contenteditable="true">a note</p><a href="/cart?secret=1">Cart</a><p class="price">12 EUR</p>
+<form action="/pay"><input name="name" value="Kim"><input id="shown" data-cb-show value="seen" placeholder="A code">
+<input type="password" id="password" value="open sesame" data-cb-show><input id="card" autocomplete="billing cc-number" data-cb-show value="4111"><input type="hidden" name="csrf" value="token">
+<input type="checkbox" name="gift" checked><input type="radio" name="way" value="a"><input type="radio" name="way" value="b" checked data-cb-mask>
+<input type="date" name="born" value="1980-01-02"><input type="number" name="age" value="44" data-cb-show><input type="submit" value="Pay"><input type="button" value="Help" data-cb-mask>
+<textarea name="note">Ring twice</textarea><textarea id="open" data-cb-show>In the garden</textarea>
+<select name="secret"><option>One</option><option selected>Two</option></select><select id="country" data-cb-show><option value="de">Germany</option><option value="at" selected>Austria</option></select></form>
+%s</body></html>`
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = fmt.Fprintf(w, page, fmt.Sprintf(`<script src="%s/cobrowse/js/cobridge.js" data-deployment="%s" async></script>`, h.base, strings.TrimPrefix(r.URL.Path, "/")))
+	}))
+	defer site.Close()
+	for name, rules := range map[string]client.NewDeployment{
+		"no rules": {},
+		"private":  {TextMode: "private", ShowSelectors: []string{"h1", "[name=note]"}},
+		"rules": {
+			MaskSelectors: []string{"h1", ".price"}, BlockSelectors: []string{"a"}, ShowSelectors: []string{"form > input", "select"}, NeverShowSelectors: []string{"[name=name]"},
+			PageRules: []client.PageRule{{URLPattern: ".*", MaskSelectors: []string{"#shown"}}, {URLPattern: "https://elsewhere.example/.*", MaskSelectors: []string{"#country"}}},
+		},
+	} {
+		rules.Name, rules.AllowedOrigins = name, []string{site.URL}
+		deployment, err := h.CreateDeployment(ctx, rules)
+		must(err)
+		look := func(attached client.Session) (live.Picture, string) {
+			t.Helper()
+			viewer, err := live.View(ctx, live.Options{JoinURL: joinURL(t, attached, "agent")})
+			must(err)
+			defer viewer.Close()
+			p, err := viewer.WaitPicture(ctx, func(p live.Picture) bool { return len(p.Fields) > 0 })
+			must(err)
+			outline := viewer.Outline()
+			must(viewer.End(ctx))
+			p.Epoch, p.Width, p.Height = 0, 0, 0
+			return p, outline
+		}
+		customer := open(site.URL + "/" + deployment.ID)
+		must(customer.Wait(ctx, `window.Cobridge?.state === "off"`))
+		_, err = customer.Eval(ctx, `(Cobridge.start().then((s) => { window.digits = s.sessionToken; }), true)`)
+		must(err)
+		must(customer.Press(ctx, "Allow"))
+		must(customer.Wait(ctx, `window.digits?.length === 9`))
+		digits, err := customer.Eval(ctx, `digits`)
+		must(err)
+		agent := client.Invite{UserID: config.DemoAgentID, Role: "agent"}
+		attached, err := h.Attach(ctx, client.Attachment{SessionToken: fmt.Sprint(digits), ConversationID: config.DemoConversationID, Participant: agent})
+		must(err)
+		want, outline := look(attached)
+		outline = strings.TrimSuffix(outline, "div class=\"rr-block\"\n") // the script's own panel
+
+		started, err := h.StartFromPage(ctx, deployment.ID, site.URL, "Kim")
+		must(err)
+		sharer, err := live.Share(ctx, live.Options{JoinURL: started.JoinURL}, live.Page{URL: site.URL + "/" + deployment.ID, HTML: fmt.Sprintf(page, "")})
+		must(err)
+		attached, err = h.Attach(ctx, client.Attachment{SessionToken: started.SessionToken, ConversationID: config.DemoConversationID, Participant: agent})
+		must(err)
+		got, scripted := look(attached)
+		if diff := cmp.Diff(want, got) + cmp.Diff(strings.Split(outline, "\n"), strings.Split(scripted, "\n")); diff != "" {
+			t.Errorf("%s: the picture of the scripted sharer is another one (-script +scripted):\n%s", name, diff)
+		}
+		sharer.Close()
+	}
 }
 
 // The agent in Go sees the page of a customer in a browser, asks for control and
