@@ -8,7 +8,7 @@ COUNT   ?= 1
 ARGS    ?=
 
 # The components of bridge/testenv whose absence fails a test instead of skipping it.
-REQUIRE := chromium,node,python-httpx,curl,jq
+REQUIRE := chromium,node,python-httpx,curl,jq,redis
 
 .PHONY: help build test race browser sdk-go lint fmt fmt-check vet mod vuln cover bench microbench fuzz golden docs bundles bundles-check operations-check run tools check
 

@@ -18,7 +18,7 @@ import (
 // typical is a session as the service makes it, with an agent and a customer; and, when
 // it has ended, with five pages.
 func typical(i int) cobrowse.Session {
-	id := func() string { return uuid.NewString() }
+	id := uuid.NewString
 	s := cobrowse.Session{
 		ID: cobrowse.SessionID(uuid.Must(uuid.NewV7()).String()), OrgID: org, ConversationID: conversations.ID(id()), DeploymentID: cobrowse.DeploymentID(id()),
 		Token: cobrowse.SessionToken(fmt.Sprintf("%09d", i)), Settings: cobrowse.Settings{Timeout: 15 * time.Minute},

@@ -30,6 +30,8 @@ var (
 	_ oauth.Store              = (*Store)(nil)
 	_ knowledge.Store          = (*Store)(nil)
 	_ notify.Store             = (*Store)(nil)
+	_ notify.WebhookStore      = (*Store)(nil)
+	_ notify.Outbox            = (*Store)(nil)
 )
 
 const (

@@ -25,10 +25,21 @@ func TestEngine(t *testing.T) {
 	enginetest.Run(t, func(t *testing.T) enginetest.Engine { return reopenable(t, fresh(server.URL)) })
 }
 
+func TestWebhooks(t *testing.T) {
+	t.Parallel()
+	server := testenv.StartRedis(t, "--appendonly", "no")
+	enginetest.RunWebhooks(t, func(t *testing.T) enginetest.Engine { return reopenable(t, fresh(server.URL)) })
+}
+
 func TestEngineOnACluster(t *testing.T) {
 	t.Parallel()
 	cluster := testenv.StartRedisCluster(t)
-	enginetest.Run(t, func(t *testing.T) enginetest.Engine { return reopenable(t, fresh(cluster.URL)) })
+	open := func(t *testing.T) enginetest.Engine { return reopenable(t, fresh(cluster.URL)) }
+	enginetest.Run(t, open)
+	t.Run("webhooks", func(t *testing.T) {
+		t.Parallel()
+		enginetest.RunWebhooks(t, open)
+	})
 }
 
 // fresh makes an address with a prefix that nobody else has: one server is for many stores.

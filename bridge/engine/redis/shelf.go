@@ -20,6 +20,7 @@ const (
 	oauthShelf      shelf = "oauth"
 	knowledgeShelf  shelf = "knowledge"
 	channelShelf    shelf = "channels"
+	webhookShelf    shelf = "webhooks"
 )
 
 // index is the name of the shelf's index, without the prefix of all keys.
@@ -46,6 +47,18 @@ func (w *writing) same(name, value string) {
 // among has the members between the bounds still be those that were read.
 func (w *writing) among(least, end string, members []string) {
 	w.checks = append(append(w.checks, "range", least, end, strconv.Itoa(len(members))), members...)
+}
+
+// some has a record of this name be there.
+func (w *writing) some(name string) { w.checks = append(w.checks, "some", name) }
+
+// room has the members that begin with prefix be fewer than most; or not, as they were.
+func (w *writing) room(prefix string, most int, there bool) {
+	op := "least"
+	if there {
+		op = "fewer"
+	}
+	w.checks = append(w.checks, op, atLeast(prefix), below(successor(prefix)), strconv.Itoa(most))
 }
 
 func (w *writing) put(name, value string) { w.writes = append(w.writes, "put", name, value) }
@@ -117,6 +130,27 @@ func (s *Store) between(ctx context.Context, h shelf, least, end string, limit i
 		return nil, fmt.Errorf("read members: %w", err)
 	}
 	return members, nil
+}
+
+// countAll counts the members that begin with each of the prefixes.
+func (s *Store) countAll(ctx context.Context, h shelf, prefixes ...string) ([]int, error) {
+	commands := make([]rueidis.Completed, len(prefixes))
+	for i, prefix := range prefixes {
+		commands[i] = s.client.B().Zlexcount().Key(s.members(h)).Min(atLeast(prefix)).Max(below(successor(prefix))).Build()
+	}
+	results, err := s.doAll(ctx, commands...)
+	if err != nil {
+		return nil, err
+	}
+	counts := make([]int, len(results))
+	for i, result := range results {
+		n, err := result.AsInt64()
+		if err != nil {
+			return nil, fmt.Errorf("count members: %w", err)
+		}
+		counts[i] = int(n)
+	}
+	return counts, nil
 }
 
 // until is for decisions that depend on what was read: they are made again as long as

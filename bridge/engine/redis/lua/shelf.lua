@@ -1,6 +1,6 @@
 -- Writes to a shelf if nothing of what the decision was based on has changed.
 -- KEYS: records, index. ARGV: operations; those that check come first:
--- same NAME VALUE, none NAME, range MIN MAX N MEMBER*N, put NAME VALUE, del NAME, add MEMBER, rem MEMBER.
+-- same NAME VALUE, none NAME, some NAME, fewer MIN MAX N, least MIN MAX N, range MIN MAX N MEMBER*N, put NAME VALUE, del NAME, add MEMBER, rem MEMBER.
 local i = 1
 while i <= #ARGV do
 	local op = ARGV[i]
@@ -14,6 +14,17 @@ while i <= #ARGV do
 			return 0
 		end
 		i = i + 2
+	elseif op == 'some' then
+		if redis.call('HEXISTS', KEYS[1], ARGV[i + 1]) == 0 then
+			return 0
+		end
+		i = i + 2
+	elseif op == 'fewer' or op == 'least' then
+		local n = redis.call('ZLEXCOUNT', KEYS[2], ARGV[i + 1], ARGV[i + 2])
+		if (n < tonumber(ARGV[i + 3])) ~= (op == 'fewer') then
+			return 0
+		end
+		i = i + 4
 	elseif op == 'range' then
 		local found = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[i + 1], ARGV[i + 2])
 		local n = tonumber(ARGV[i + 3])
