@@ -38,7 +38,8 @@ func (a *App) openWebhooks(ctx context.Context, o Options) error {
 		Render: func(ctx context.Context, e cobrowse.Event) ([]byte, error) {
 			return api.WebhookPayload(ctx, a.cobrowse, e)
 		},
-		Ping: api.WebhookPing, Observe: a.metrics.webhooks(),
+		NewID: o.newIDs("webhook"),
+		Ping:  api.WebhookPing, Observe: a.metrics.webhooks(),
 	})
 	a.metrics.backlog(a.webhooks.Backlog)
 	if err := a.webhooks.Seed(ctx, configuredWebhooks(a.cfg.Organisations)); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"syscall"
@@ -397,5 +398,32 @@ func TestStreamOverTheWire(t *testing.T) {
 	var session look
 	if r.admin(http.MethodGet, "/sessions/"+created.SessionID, "", http.StatusOK, &session); session.State != "active" || !session.Participants[0].Connected || !session.Participants[1].Connected {
 		t.Errorf("with both streams open the session is %+v, want active and both connected", session)
+	}
+}
+
+// Webhooks reach a receiver on this machine.
+func TestWebhookFromServer(t *testing.T) {
+	t.Parallel()
+	told := make(chan string, 8)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Header.Get("Webhook-Signature") != "" {
+			told <- string(body)
+		}
+	}))
+	t.Cleanup(receiver.Close)
+	r := listen(t, mocks.ServerOptions{})
+	r.authorize()
+	if got := r.send(http.MethodPost, "/api/v2/cobrowse/webhooks", `{"url":"`+receiver.URL+`/hook","events":["cobrowse.session.created"]}`); got.status != http.StatusCreated {
+		t.Fatalf("create a webhook = %d %s", got.status, got.body)
+	}
+	id := r.create().member("sessionId")
+	select {
+	case body := <-told:
+		if !strings.Contains(body, id) {
+			t.Errorf("the receiver was told %s, want session %s", body, id)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the receiver was told nothing")
 	}
 }

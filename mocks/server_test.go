@@ -320,6 +320,8 @@ func TestSeeded(t *testing.T) {
 		note(r.create()) // 409
 		note(r.send(http.MethodPost, "/api/v2/conversations", `{"mediaType":"chat","participants":[{"purpose":"customer","name":"Kim"},{"purpose":"agent","userId":"`+r.server.Info().AgentUserID+`"}]}`))
 		note(r.send(http.MethodPost, "/api/v2/notifications/channels", ""))
+		secret := r.send(http.MethodPost, "/api/v2/cobrowse/webhooks", `{"url":"https://hooks.invalid/"}`)
+		all.WriteString(secret.member("id") + "\n")
 		note(r.send(http.MethodPost, "/api/v2/cobrowse/deployments", `{"name":"Shop 2","allowedOrigins":["https://two.invalid"]}`))
 		note(r.send(http.MethodPost, "/gks-server/v1/sessions/new", "", "gkc_tenantId", "1"))
 		note(r.send(http.MethodDelete, "/api/v2/cobrowse/sessions/"+id, ""))

@@ -58,6 +58,7 @@ type WebhooksConfig struct {
 	// Ping returns the body of a test.
 	Ping func(w Webhook, at time.Time) ([]byte, error)
 
+	NewID   func() string  // of webhooks; nil = random UUIDs
 	Random  func() float64 // from 0 to 1, spreads attempts; nil = random
 	Observe WebhookObserver
 }
@@ -90,6 +91,9 @@ type Webhooks struct {
 
 // NewWebhooks returns Webhooks that send nothing yet.
 func NewWebhooks(cfg WebhooksConfig) *Webhooks {
+	if cfg.NewID == nil {
+		cfg.NewID = uuid.NewString
+	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64
 	}
@@ -134,7 +138,7 @@ func (s WebhookSpec) into(w *Webhook, at time.Time) {
 // CodeConflict if the organisation has too many.
 func (s *Webhooks) Create(ctx context.Context, org conversations.OrgID, client string, spec WebhookSpec) (Webhook, error) {
 	now := s.clock.Now()
-	w := Webhook{ID: WebhookID(uuid.NewString()), OrgID: org, CreatedBy: client, CreatedAt: now, Secrets: []WebhookSecret{newSecret(now)}}
+	w := Webhook{ID: WebhookID(s.cfg.NewID()), OrgID: org, CreatedBy: client, CreatedAt: now, Secrets: []WebhookSecret{newSecret(now)}}
 	spec.into(&w, now)
 	if err := s.cfg.Rule.check(w); err != nil {
 		return Webhook{}, err
