@@ -41,7 +41,7 @@ func (a *App) openWebhooks(ctx context.Context, o Options) error {
 		NewID: o.newIDs("webhook"),
 		Ping:  api.WebhookPing, Observe: a.metrics.webhooks(),
 	})
-	a.metrics.backlog(a.webhooks.Backlog)
+	a.metrics.backlog(a.webhooks.Backlog) //nolint:contextcheck // it is read when metrics are
 	if err := a.webhooks.Seed(ctx, configuredWebhooks(a.cfg.Organisations)); err != nil {
 		return fmt.Errorf("webhooks of the configuration: %w", err)
 	}

@@ -87,11 +87,11 @@ func webhookHouse(t *testing.T) (*house, *notify.Webhooks, *receiver) {
 	return h, hooks, to
 }
 
-func (h *house) webhook(t *testing.T, body string) (self, secret string) {
+func (h *house) webhook(t *testing.T, body string) (self string) {
 	t.Helper()
 	var w webhookAnswer
 	h.want(t, http.StatusCreated, http.MethodPost, webhooksURL, body).into(t, &w)
-	return webhooksURL + "/" + w.ID, w.Secret
+	return webhooksURL + "/" + w.ID
 }
 
 func TestWebhooks(t *testing.T) {
@@ -149,7 +149,7 @@ func TestWebhooks(t *testing.T) {
 func TestWebhookRefusals(t *testing.T) {
 	t.Parallel()
 	h, _, _ := webhookHouse(t)
-	self, _ := h.webhook(t, `{"url":"https://crm.example/hooks"}`)
+	self := h.webhook(t, `{"url":"https://crm.example/hooks"}`)
 	for body, field := range map[string]string{
 		`{}`:                              "url",
 		`{"url":""}`:                      "url",
@@ -212,7 +212,7 @@ func TestConfiguredWebhook(t *testing.T) {
 func TestDeliveries(t *testing.T) {
 	t.Parallel()
 	h, hooks, to := webhookHouse(t)
-	self, _ := h.webhook(t, `{"url":"https://crm.example/hooks"}`)
+	self := h.webhook(t, `{"url":"https://crm.example/hooks"}`)
 	s, err := h.sessions.Start(t.Context(), cobrowse.StartRequest{
 		OrgID: org, ConversationID: talk, ClientID: clientID,
 		Participants: []cobrowse.Invite{{Role: cobrowse.RoleAgent, UserID: ann}, {Role: cobrowse.RoleSupervisor, UserID: ben}},

@@ -136,7 +136,7 @@ func (p *post) hook(t *testing.T, url string, events ...string) notify.Webhook {
 }
 
 func event(n int, at time.Time) rules.Event {
-	return rules.Event{Sequence: uint64(n), Type: rules.EventCreated, At: at, OrgID: org, SessionID: rules.SessionID(fmt.Sprint("s-", n))} //nolint:gosec // small
+	return rules.Event{Sequence: uint64(n), Type: rules.EventCreated, At: at, OrgID: org, SessionID: rules.SessionID(fmt.Sprint("s-", n))}
 }
 
 func (p *post) record(t *testing.T, events ...rules.Event) {

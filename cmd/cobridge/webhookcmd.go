@@ -175,7 +175,7 @@ func outcome(ctx context.Context, api *client.Client, d client.Delivery) (client
 		}
 		now, err := api.Delivery(ctx, d.WebhookID, d.ID)
 		if ctx.Err() != nil {
-			return d, nil //nolint:nilerr // it is still pending as far as is known
+			return d, nil // still pending, as far as is known
 		}
 		if err != nil {
 			return d, err

@@ -56,7 +56,7 @@ func isolateCalls(t T, sc *scene) {
 		sc.refused(t, http.StatusNotFound, r.code, call{method: r.method, path: r.path, body: r.body, token: sc.other(t)})
 	}
 	hook := sc.webhook(t)
-	for _, r := range append(webhookRoutes(hook.ID, "msg_0"), route{method: http.MethodPut, path: webhookPath(hook.ID), body: body{"url": nowhere}}) {
+	for _, r := range append(webhookRoutes(hook.ID), route{method: http.MethodPut, path: webhookPath(hook.ID), body: body{"url": nowhere}}) {
 		sc.refused(t, http.StatusNotFound, "not.found", call{method: r.method, path: r.path, body: r.body, token: sc.other(t)})
 	}
 	for _, r := range append(officialRoutes(conv.ID, agent, unknownID(84)), route{method: http.MethodPost, path: offerPath(conv.ID)}) {

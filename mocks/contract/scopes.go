@@ -26,7 +26,7 @@ type route struct {
 func (s *suite) routes() []route {
 	session, conv, id := sessionPath(unknownID(10)), conversationsPath+"/"+unknownID(11), unknownID(12)
 	deployment := body{"name": "Shop", "allowedOrigins": []any{"https://shop.example"}}
-	return append(append(officialRoutes(unknownID(11), id, id), webhookRoutes(id, "msg_0")...), []route{
+	return append(append(officialRoutes(unknownID(11), id, id), webhookRoutes(id)...), []route{
 		{http.MethodGet, mePath, "", nil},
 		{http.MethodHead, mePath, "", nil},
 		{http.MethodDelete, mePath, "", nil},
