@@ -116,7 +116,7 @@ func webhookLife(t T, sc *scene) {
 		t.Errorf("after PUT the webhook reads as %+v, want what was sent alone, with the first id and date", got)
 	}
 	sc.want(t, http.StatusNoContent, sc.deleteOf(t, path))
-	for _, r := range webhookRoutes(w.ID {
+	for _, r := range webhookRoutes(w.ID) {
 		sc.refused(t, http.StatusNotFound, "not.found", call{method: r.method, path: r.path, token: sc.token(t)})
 	}
 	sc.refused(t, http.StatusNotFound, "not.found", sc.putWebhook(t, w.ID, body{"url": nowhere}))
@@ -154,7 +154,7 @@ func webhookRefused(t T, sc *scene) {
 	for _, query := range []string{"?state=any", "?after=x", "?pageSize=101"} {
 		sc.refused(t, http.StatusBadRequest, "invalid.query.param.value", sc.get(t, webhookPath(w.ID)+"/deliveries"+query))
 	}
-	for _, r := range webhookRoutes(w.ID[7:] {
+	for _, r := range webhookRoutes(w.ID)[7:] {
 		sc.refused(t, http.StatusNotFound, "not.found", call{method: r.method, path: r.path, token: sc.token(t)})
 	}
 }
