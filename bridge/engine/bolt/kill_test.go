@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/engine/bolt"
+	"github.com/cobridge/cobridge/bridge/notify"
 	"github.com/cobridge/cobridge/cobrowse"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -35,7 +37,7 @@ func claimOf(s cobrowse.Session) cobrowse.Claim {
 }
 
 // writeAsChild is the life of the child. What it prints has been acknowledged:
-// "live id", "ended id" and "revoked jti".
+// "live id", "ended id", "revoked jti", "pending id" and "delivered id".
 func writeAsChild() bool {
 	path, round, ok := strings.Cut(os.Getenv(childEnv), " ")
 	if !ok {
@@ -44,6 +46,10 @@ func writeAsChild() bool {
 	ctx := context.Background()
 	store, err := bolt.Open(ctx, bolt.Config{Path: path})
 	if err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
+	if err := store.CreateWebhook(ctx, notify.Webhook{ID: childHook, OrgID: "org", CreatedAt: t0}, 0); err != nil && cobridge.CodeOf(err) != cobridge.CodeConflict {
 		fmt.Fprintln(os.Stderr, "child:", err)
 		os.Exit(1)
 	}
@@ -85,7 +91,56 @@ func childCycle(ctx context.Context, store *bolt.Store, s cobrowse.Session, ackn
 		return err
 	}
 	acknowledged("revoked", string(s.ID))
-	return nil
+	return childDelivery(ctx, store, s.ID, acknowledged)
+}
+
+const childHook notify.WebhookID = "w-1"
+
+// childDelivery puts a delivery into the outbox, and delivers every other one.
+func childDelivery(ctx context.Context, store *bolt.Store, id cobrowse.SessionID, acknowledged func(what, id string)) error {
+	d := notify.Delivery{ID: notify.DeliveryID(id), WebhookID: childHook, OrgID: "org", Body: []byte("{}"), State: notify.Pending, CreatedAt: t0, At: t0}
+	if _, err := store.AddDelivery(ctx, d, 1<<20, func(*notify.Delivery) {}); err != nil {
+		return err
+	}
+	acknowledged("pending", string(id))
+	if len(id)%2 == 0 {
+		return nil
+	}
+	_, err := store.ChangeDeliveries(ctx, childHook, []notify.DeliveryID{d.ID}, func(d *notify.Delivery) bool {
+		d.State, d.ExpiresAt = notify.Delivered, t0.Add(time.Hour)
+		return true
+	})
+	if err == nil {
+		acknowledged("delivered", string(id))
+	}
+	return err
+}
+
+// checkOutbox: what was put there is there, what was delivered is not sent again, and
+// what is counted is what there is.
+func checkOutbox(t *testing.T, store *bolt.Store, acknowledged map[string]bool) {
+	t.Helper()
+	const all = 1 << 20
+	for line := range acknowledged {
+		what, id, _ := strings.Cut(line, " ")
+		if what != "pending" && what != "delivered" {
+			continue
+		}
+		d, err := store.Delivery(t.Context(), childHook, notify.DeliveryID(id))
+		if err != nil || what == "delivered" && d.State != notify.Delivered {
+			t.Errorf("acknowledged %q is %q, %v", line, d.State, err)
+		}
+	}
+	counted, err := store.Tally(t.Context(), childHook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for state, want := range map[notify.DeliveryState]int{notify.Pending: counted.Pending, notify.Delivered: counted.Delivered} {
+		found, err := store.Deliveries(t.Context(), notify.DeliveryQuery{WebhookID: childHook, State: state, Limit: all})
+		if err != nil || len(found) != want {
+			t.Errorf("%d deliveries are %s, %v; counted are %d", len(found), state, err, want)
+		}
+	}
 }
 
 func end(ctx context.Context, store *bolt.Store, id cobrowse.SessionID, claim cobrowse.Claim, acknowledged func(what, id string)) error {
@@ -167,6 +222,9 @@ func checkAfterKill(t *testing.T, path string, acknowledged map[string]bool) {
 	created, ended := eventsOf(t, store)
 	for line := range acknowledged {
 		what, id, _ := strings.Cut(line, " ")
+		if what == "pending" || what == "delivered" {
+			continue // see checkOutbox
+		}
 		s, err := store.Session(t.Context(), cobrowse.SessionID(id))
 		if err != nil {
 			t.Errorf("acknowledged %q is gone: %v", line, err)
@@ -190,6 +248,7 @@ func checkAfterKill(t *testing.T, path string, acknowledged map[string]bool) {
 			}
 		}
 	}
+	checkOutbox(t, store, acknowledged)
 	checkInvariants(t, store, created, ended)
 	if err := store.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
