@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type adminHouse struct {
 	main, admin string
 	dir         string
 	log         *testenv.Buffer
+	free        atomic.Int64 // bytes of its disk
 }
 
 func serveAdmin(t *testing.T, token string, before ...func(store string)) *adminHouse {
@@ -51,6 +53,8 @@ func serveAdmin(t *testing.T, token string, before ...func(store string)) *admin
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.free.Store(10 << 30)
+	app.SetDiskFree(h.free.Load)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -251,6 +255,31 @@ func TestAdminBackupOneAtATime(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(h.dir); err != nil || len(entries) != 1 {
 		t.Errorf("beside the store there are %v, %v", entries, err)
+	}
+}
+
+// A disk that has no room for a copy is left alone: the service goes on writing to it.
+func TestAdminBackupWithoutRoom(t *testing.T) {
+	t.Parallel()
+	h := serveAdmin(t, "")
+	h.free.Store(50 << 20)
+	resp, body := ask(t, http.MethodPost, h.admin+"/backup", nil)
+	failure := decode[struct{ Code, Message string }](t, body)
+	if resp.status != http.StatusServiceUnavailable || failure.Code != "service.unavailable" || !strings.Contains(failure.Message, "no room") {
+		t.Errorf("backup = %d %s, want 503 that says why", resp.status, body)
+	}
+	if !strings.Contains(h.log.String(), "52428800 bytes are free") {
+		t.Errorf("the log does not say how much is free:\n%s", h.log)
+	}
+	_, metrics := ask(t, http.MethodGet, h.admin+"/metrics", nil)
+	for _, line := range []string{`cobridge_backups_total{result="failed"} 1`, "cobridge_store_disk_free_bytes 5.24288e+07"} {
+		if !bytes.Contains(metrics, []byte(line+"\n")) {
+			t.Errorf("metrics have no line %q", line)
+		}
+	}
+	h.free.Store(10 << 30)
+	if resp, body := ask(t, http.MethodPost, h.admin+"/backup", nil); resp.status != http.StatusOK {
+		t.Errorf("with room again = %d %.200s", resp.status, body)
 	}
 }
 

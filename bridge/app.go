@@ -86,6 +86,7 @@ type App struct {
 	resting      memoryConns // of Transport
 	metrics      *metrics
 	backingUp    sync.Mutex // held while a backup is made and fetched
+	diskFree     func(dir string) (free int64, known bool)
 	ready        atomic.Bool
 	begun        chan struct{} // closed when it is ready for the first time
 	begin        func()
@@ -98,7 +99,7 @@ func Open(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if cfg.Demo {
 		cfg = cfg.WithDemoSites()
 	}
-	a := &App{cfg: cfg, log: slog.New(web.NewLogHandler(o.Log.Handler())), clock: o.Clock, baseURL: cfg.BaseURL, begun: make(chan struct{})}
+	a := &App{cfg: cfg, log: slog.New(web.NewLogHandler(o.Log.Handler())), clock: o.Clock, baseURL: cfg.BaseURL, begun: make(chan struct{}), diskFree: diskFree}
 	a.begin = sync.OnceFunc(func() { close(a.begun) })
 	a.metrics = newMetrics(o.Version)
 	path, ok := strings.CutPrefix(cfg.Store, "bolt:")

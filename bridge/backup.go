@@ -59,7 +59,7 @@ func (a *App) copyStore(ctx context.Context) (*spooled, bolt.Seal, error) {
 		return refused("This store has no file to back up.", err)
 	}
 	size := a.store.Stats().FileBytes
-	free, known := diskFree(filepath.Dir(path))
+	free, known := a.diskFree(filepath.Dir(path))
 	if known && free < size+size/10+backupReserve {
 		return refused("There is no room for a backup beside the store.", fmt.Errorf("%d bytes are free, the store has %d", free, size))
 	}

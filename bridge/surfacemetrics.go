@@ -70,9 +70,9 @@ func (m *metrics) saturation(a *App) {
 	if err != nil {
 		return // nothing on a disk of this machine
 	}
-	if _, known := diskFree(filepath.Dir(path)); known {
+	if _, known := a.diskFree(filepath.Dir(path)); known {
 		gauge("cobridge_store_disk_free_bytes", "What can still be written to the disk of the store.", func() float64 {
-			free, _ := diskFree(filepath.Dir(path))
+			free, _ := a.diskFree(filepath.Dir(path))
 			return float64(free)
 		})
 	}
