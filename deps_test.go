@@ -63,7 +63,7 @@ var house = map[string][]string{
 
 	// The service put together, by hand.
 	"bridge": {
-		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/gcb", "bridge/legacy", "bridge/bayeux", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
+		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/engine/redis", "bridge/gcb", "bridge/legacy", "bridge/bayeux", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
 		"bridge/egress", "bridge/notify", "bridge/notify/socket", "bridge/notify/webhook",
 		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "conversations/genesys", "oauth", "docs", anyThirdParty,
 	},

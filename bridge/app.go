@@ -19,7 +19,6 @@ import (
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/bridge/config"
-	"github.com/cobridge/cobridge/bridge/engine/bolt"
 	"github.com/cobridge/cobridge/bridge/gcb"
 	"github.com/cobridge/cobridge/bridge/knowledge"
 	"github.com/cobridge/cobridge/bridge/legacy"
@@ -43,7 +42,7 @@ type Options struct {
 	Commit  string
 
 	// VolatileStore gives up that what was acknowledged survives a crash. It is for
-	// applications in tests, over a store that is thrown away: see [bolt.Config].
+	// applications in tests, over an embedded store that is thrown away: see bolt.Config.
 	VolatileStore bool
 	// WebhookTransport carries what webhooks are told, in place of one that looks at each
 	// address before it connects. It is for tests; nil = that one.
@@ -60,7 +59,7 @@ type App struct {
 	clock   cobridge.Clock
 	baseURL string
 
-	store        *bolt.Store
+	store        store
 	oauth        *oauth.Service
 	local        *conversations.Local    // organisations of the configuration, and what is kept here
 	directory    conversations.Directory // local, unless conversations of an organisation are elsewhere
@@ -102,13 +101,9 @@ func Open(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	a := &App{cfg: cfg, log: slog.New(web.NewLogHandler(o.Log.Handler())), clock: o.Clock, baseURL: cfg.BaseURL, begun: make(chan struct{}), diskFree: diskFree}
 	a.begin = sync.OnceFunc(func() { close(a.begun) })
 	a.metrics = newMetrics(o.Version)
-	path, ok := strings.CutPrefix(cfg.Store, "bolt:")
-	if !ok {
-		return nil, fmt.Errorf("store %q: want bolt:FILE", cfg.Store)
-	}
-	store, err := bolt.Open(ctx, bolt.Config{Path: path, Log: a.log, Clock: o.Clock, OnCommit: a.metrics.committed, Volatile: o.VolatileStore})
+	store, err := a.openStore(ctx, cfg, o)
 	if err != nil {
-		return nil, err // says which store
+		return nil, err
 	}
 	a.store, a.attached = store, newProgress(store.LastEvent())
 	if err := a.build(ctx, o); err != nil {

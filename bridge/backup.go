@@ -58,7 +58,11 @@ func (a *App) copyStore(ctx context.Context) (*spooled, bolt.Seal, error) {
 	if err != nil {
 		return refused("This store has no file to back up.", err)
 	}
-	size := a.store.Stats().FileBytes
+	embedded, ok := a.store.(*bolt.Store)
+	if !ok {
+		return refused("This store has no file to back up.", errors.New("it is not embedded"))
+	}
+	size := embedded.Stats().FileBytes
 	free, known := a.diskFree(filepath.Dir(path))
 	if known && free < size+size/10+backupReserve {
 		return refused("There is no room for a backup beside the store.", fmt.Errorf("%d bytes are free, the store has %d", free, size))
@@ -72,7 +76,7 @@ func (a *App) copyStore(ctx context.Context) (*spooled, bolt.Seal, error) {
 	// The request's own deadline is for what answers at once.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backupTime)
 	defer cancel()
-	seal, err := a.store.Backup(ctx, f)
+	seal, err := embedded.Backup(ctx, f)
 	if err == nil {
 		body.size, err = f.Seek(0, io.SeekCurrent)
 	}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -178,9 +179,9 @@ func (m *metrics) restrictions(status func() legacy.RestrictionsStatus) {
 }
 
 // handler serves the metrics, together with what the store and the relay say of themselves.
-func (m *metrics) handler(store *bolt.Store, pictures func() relay.Stats) fiber.Handler {
-	gauge := func(name, help string, value func(bolt.Stats) float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(store.Stats()) })
+func (m *metrics) handler(store store, pictures func() relay.Stats) fiber.Handler {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	relayed := func(name, help string, value func(relay.Stats) uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value(pictures())) })
@@ -194,8 +195,8 @@ func (m *metrics) handler(store *bolt.Store, pictures func() relay.Stats) fiber.
 		relayed("cobridge_relay_needs_total", "Pictures that sharers were asked for.", func(s relay.Stats) uint64 { return s.Needs }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "cobridge_relay_viewers", Help: "Viewers of pictures."}, func() float64 { return float64(pictures().Viewers) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "cobridge_relay_buffer_bytes", Help: "Memory of the pictures that are held for viewers who come later."}, func() float64 { return float64(pictures().BufferBytes) }),
-		gauge("cobridge_sessions_live", "Sessions that have not ended.", func(s bolt.Stats) float64 { return float64(s.LiveSessions) }),
-		gauge("cobridge_store_size_bytes", "Size of the store file.", func(s bolt.Stats) float64 { return float64(s.FileBytes) }),
+		gauge("cobridge_sessions_live", "Sessions that have not ended.", func() float64 { return liveSessions(context.Background(), store) }),
+		gauge("cobridge_store_size_bytes", "Size of the store file.", func() float64 { return storeSize(store) }),
 	)
 	return adaptor.HTTPHandler(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 }

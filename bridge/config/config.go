@@ -14,7 +14,7 @@ type Config struct {
 	ViewerBaseURL  string         `yaml:"viewerBaseUrl" doc:"Origin of its own for the viewer pages and their streams. Empty: the same as baseUrl."`
 	TLS            TLS            `yaml:"tls"`
 	TrustedProxies []string       `yaml:"trustedProxies" doc:"Networks (CIDR) of proxies whose X-Forwarded headers are believed."`
-	Store          string         `yaml:"store" doc:"Where everything is kept: bolt:FILE for the embedded store, relative to the working directory."`
+	Store          string         `yaml:"store" doc:"Where everything is kept: bolt:FILE for the embedded store, relative to the working directory; or redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss, redis+unix, redis-sentinel (docs/operations.md)."`
 	Log            Log            `yaml:"log"`
 	OAuth          OAuth          `yaml:"oauth"`
 	Join           Join           `yaml:"join"`

@@ -12,11 +12,29 @@ import (
 // YAML returns the configuration as a file that [Load] reads again, all keys in
 // the order of [Config], with each secret as ***.
 func (c Config) YAML() ([]byte, error) {
+	c.Store = withoutPasswords(c.Store)
 	node, err := encode(reflect.ValueOf(c))
 	if err != nil {
 		return nil, fmt.Errorf("print configuration: %w", err)
 	}
 	return yaml.Marshal(node)
+}
+
+// withoutPasswords has *** for who connects to a store, and for the query, which may
+// have passwords too.
+func withoutPasswords(store string) string {
+	kind, rest, found := strings.Cut(store, "://")
+	if !found {
+		return store
+	}
+	place, _, query := strings.Cut(rest, "?")
+	if i := strings.LastIndex(place, "@"); i >= 0 {
+		place = "***" + place[i:]
+	}
+	if query {
+		place += "?***"
+	}
+	return kind + "://" + place
 }
 
 // encode differs from yaml's own encoder in durations, which it writes without

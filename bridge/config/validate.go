@@ -40,9 +40,7 @@ func (c Config) check(found *problems) {
 			found.add(fmt.Sprintf("trustedProxies[%d]", i), "%q, want a network such as 10.0.0.0/8 or 192.0.2.7/32", cidr)
 		}
 	}
-	if _, err := c.StoreFile(); err != nil {
-		found.add("store", "%v", err)
-	}
+	c.checkStore(found)
 	oneOf(found, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(found, "log.format", c.Log.Format, "text", "json")
 	if c.OAuth.Issuer != "" {
@@ -111,8 +109,28 @@ func (t TLS) check(found *problems) {
 	}
 }
 
+// StoredInRedis reports whether the store is a Redis server, or several.
+func (c Config) StoredInRedis() bool {
+	kind, _, _ := strings.Cut(c.Store, "://")
+	return slices.Contains([]string{"redis", "rediss", "redis+unix", "redis-sentinel", "rediss-sentinel"}, kind)
+}
+
+// checkStore looks at what can be seen without the store: the address of a Redis server
+// is read when it is connected to.
+func (c Config) checkStore(found *problems) {
+	if c.StoredInRedis() {
+		if c.TLS.SelfSigned {
+			found.add("tls.selfSigned", "true, but the certificate is kept beside the store and this one has no file: want tls.certFile and tls.keyFile")
+		}
+		return
+	}
+	if _, err := c.StoreFile(); err != nil {
+		found.add("store", "%v", err)
+	}
+}
+
 // StoreFile returns the path of the embedded store's file. It fails for any other
-// kind of store, which this version does not have.
+// kind of store.
 func (c Config) StoreFile() (string, error) {
 	kind, path, found := strings.Cut(c.Store, ":")
 	switch {
@@ -122,7 +140,7 @@ func (c Config) StoreFile() (string, error) {
 		if found {
 			shown = kind + ":"
 		}
-		return "", fmt.Errorf("%s, want bolt:FILE, the only kind of store that this version has", shown)
+		return "", fmt.Errorf("%s, want bolt:FILE or redis://HOST:PORT", shown)
 	case path == "":
 		return "", errors.New("bolt: without a file, want for instance bolt:cobridge.db")
 	}

@@ -42,7 +42,7 @@ func onStore(cmd *cobra.Command, c console, mayCreate func(config.Config) bool) 
 			return err
 		}
 		path := strings.TrimPrefix(cfg.Store, "bolt:")
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !mayCreate(cfg) {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !cfg.StoredInRedis() && !mayCreate(cfg) {
 			return fmt.Errorf("there is no store %s: give the --config or --store that the service runs with", path)
 		}
 		if cfg.BaseURL == "" {
