@@ -183,6 +183,7 @@ func pairs() map[bucket]bucket {
 		redeemedByExpiry: redeemedBucket, repeatableByExpiry: repeatableBucket, deploymentByOrg: deploymentBucket, userByName: userBucket,
 		conversationByStart: conversationBucket, revocationByUntil: revocationBucket,
 		knowledgeByExpiry: knowledgeBucket, channelByClient: channelBucket, channelByExpiry: channelBucket,
+		webhookByOrg: webhookBucket, deliveryByState: deliveryBucket,
 	}
 }
 
@@ -210,7 +211,7 @@ func (c *checker) run(ctx context.Context, path string) error {
 		{"history records", c.entries[historyBucket]},
 		{"events", c.entries[eventBucket]},
 		{"notification channels", c.entries[channelBucket]},
-		{"Knowledge Center sessions", c.entries[knowledgeBucket]},
+		{"Knowledge Center sessions", c.entries[knowledgeBucket]}, {"webhooks", c.entries[webhookBucket]}, {"deliveries to them", c.entries[deliveryBucket]},
 	}
 	return nil
 }
