@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cobridge/cobridge/bridge/api"
 	"github.com/cobridge/cobridge/bridge/config"
@@ -32,7 +33,7 @@ func (a *App) openWebhooks(ctx context.Context, o Options) error {
 	}
 	a.told = newProgress(a.store.LastEvent())
 	a.webhooks = notify.NewWebhooks(notify.WebhooksConfig{
-		Store: a.store, Clock: a.clock, Log: a.log, Limits: limits,
+		Store: a.store, Clock: a.clock, Log: a.log, Limits: limits, Shared: !strings.HasPrefix(a.cfg.Store, "bolt:"),
 		Sender: webhook.New(webhook.Config{Transport: transport, Clock: a.clock, UserAgent: userAgent(o.Version)}),
 		Rule:   notify.URLRule{AllowHTTP: cfg.AllowHTTP, Address: policy.Check},
 		Render: func(ctx context.Context, e cobrowse.Event) ([]byte, error) {

@@ -56,26 +56,56 @@ func (s *Webhooks) tell() {
 // Run sends what is due until ctx ends. What is under way then is cut off, and sent
 // again at the next start: a receiver may see it twice.
 func (s *Webhooks) Run(ctx context.Context) error {
-	all, err := s.store.Webhooks(ctx, "")
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("list webhooks: %w", err)
-	}
-	for _, w := range all {
-		s.poke(w.ID)
+	if err := s.pokeAll(ctx); err != nil && ctx.Err() == nil {
+		return err
 	}
 	var attempts sync.WaitGroup
 	defer attempts.Wait()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	for {
+	for ticks := 1; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
 		case <-ticker.C:
+			if ticks++; s.cfg.Shared && ticks%othersEvery == 0 {
+				if err := s.pokeAll(ctx); err != nil && ctx.Err() == nil {
+					s.cfg.Log.WarnContext(ctx, "looking for what other processes left behind failed", "err", err)
+				}
+			}
 		}
 		s.pass(ctx, &attempts)
 	}
+}
+
+// pokeAll says that something of every webhook may be due.
+func (s *Webhooks) pokeAll(ctx context.Context) error {
+	all, err := s.store.Webhooks(ctx, "")
+	if err != nil {
+		return fmt.Errorf("list webhooks: %w", err)
+	}
+	for _, w := range all {
+		s.poke(w.ID)
+	}
+	return nil
+}
+
+// claim takes a delivery for this process: it is due for others only when an attempt
+// would surely have ended. It returns false if another process has it.
+func (s *Webhooks) claim(ctx context.Context, d Delivery, at time.Time) (bool, error) {
+	if !s.cfg.Shared {
+		return true, nil
+	}
+	until := at.Add(s.limits.Timeout + storeTime + claimSlack)
+	changed, err := s.store.ChangeDeliveries(ctx, d.WebhookID, []DeliveryID{d.ID}, func(d *Delivery) bool {
+		if d.State != Pending || d.At.After(at) {
+			return false
+		}
+		d.At = until
+		return true
+	})
+	return len(changed) == 1, err
 }
 
 // Settle waits, while Run runs, until nothing is due and nothing is under way. It is
@@ -226,9 +256,19 @@ func (s *Webhooks) bury(ctx context.Context, w Webhook) error {
 	}
 }
 
-// attempt makes one attempt and stores what became of it.
+// attempt makes one attempt, if nobody else does, and stores what became of it.
 func (s *Webhooks) attempt(ctx context.Context, w Webhook, d Delivery, slow bool) {
 	at := s.clock.Now()
+	claimed, err := s.claim(ctx, d, at)
+	if !claimed {
+		var pause time.Time
+		if err != nil && ctx.Err() == nil {
+			s.cfg.Log.WarnContext(ctx, "claiming a delivery failed", "webhookId", string(w.ID), "deliveryId", string(d.ID), "err", err)
+			pause = at.Add(lookEvery)
+		}
+		s.land(w.ID, d.ID, slow, slow, pause)
+		return
+	}
 	sending, cancel := context.WithTimeout(ctx, s.limits.Timeout)
 	answer := s.cfg.Sender.Send(sending, SendRequest{URL: w.URL, ID: d.ID, At: at, Signature: Sign(w.Secrets, d.ID, at, d.Body), Body: d.Body})
 	cancel()
@@ -250,15 +290,21 @@ func (s *Webhooks) attempt(ctx context.Context, w Webhook, d Delivery, slow bool
 			pause = at.Add(min(answer.RetryAfter, longestPause))
 		}
 	}
+	s.land(w.ID, d.ID, slow, took >= slowAnswer, pause)
+}
+
+// land ends an attempt that counted as slow or not, and says whether its webhook is
+// slow now, and until when nothing is to be sent to it.
+func (s *Webhooks) land(id WebhookID, delivery DeliveryID, counted, slow bool, pause time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.lanes[w.ID]
-	delete(l.flying, d.ID)
+	l := s.lanes[id]
+	delete(l.flying, delivery)
 	s.flying--
-	if slow {
+	if counted {
 		s.slow--
 	}
-	l.slow = took >= slowAnswer
+	l.slow = slow
 	if pause.After(l.paused) {
 		l.paused = pause
 	}

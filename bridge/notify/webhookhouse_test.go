@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -96,8 +97,15 @@ func (p *post) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.store = store
-	p.Webhooks = notify.NewWebhooks(notify.WebhooksConfig{
-		Store: store, Clock: p.clock.Now, Sender: p.to, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Rule: urlRule(false), Limits: p.limits,
+	p.Webhooks = p.on(t, store, false)
+	p.stop = run(t, p.Webhooks, store)
+}
+
+// on returns webhooks that send from a store, also beside others.
+func (p *post) on(t *testing.T, store *bolt.Store, shared bool) *notify.Webhooks {
+	t.Helper()
+	return notify.NewWebhooks(notify.WebhooksConfig{
+		Store: store, Shared: shared, Clock: p.clock.Now, Sender: p.to, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Rule: urlRule(false), Limits: p.limits,
 		Render: func(_ context.Context, e rules.Event) ([]byte, error) {
 			return fmt.Appendf(nil, `{"n":%d}`, e.Sequence), p.rendered
 		},
@@ -108,10 +116,15 @@ func (p *post) start(t *testing.T) {
 			Disabled: func(r notify.DisableReason) { p.mu.Lock(); p.disabled[r]++; p.mu.Unlock() },
 		},
 	})
+}
+
+// run sends, until what it returns is called, which closes the store.
+func run(t *testing.T, w *notify.Webhooks, store io.Closer) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
-	p.stop = sync.OnceFunc(func() {
+	go func() { done <- w.Run(ctx) }()
+	return sync.OnceFunc(func() {
 		cancel()
 		if err := errors.Join(<-done, store.Close()); err != nil {
 			t.Errorf("stop: %v", err)

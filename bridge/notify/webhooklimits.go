@@ -74,5 +74,10 @@ const (
 	// lookEvery is how often it is looked for what has become due.
 	lookEvery = time.Second
 
+	// othersEvery is how often, in looks, it is looked for what other processes left behind.
+	othersEvery = 30
+	// claimSlack is how much longer a claim holds than an attempt can take: clocks differ.
+	claimSlack = 15 * time.Second
+
 	buryBatch = 200 // deliveries that are changed in one step
 )

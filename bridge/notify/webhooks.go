@@ -52,6 +52,9 @@ type WebhooksConfig struct {
 	Log    *slog.Logger
 	Rule   URLRule
 	Limits WebhookLimits // zero = defaults
+	// Shared says that other processes send from the same store: then each attempt is
+	// claimed before it is made, and what they leave behind is looked for.
+	Shared bool
 	// Render returns the body that tells of an event. It fails with CodeNotFound if there
 	// is nothing to tell any more.
 	Render func(ctx context.Context, e cobrowse.Event) ([]byte, error)
