@@ -13,6 +13,7 @@ import (
 func TestShared(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, notify.WebhookLimits{})
+	p.settle(t) // the ones that it comes with share nothing; now they have nothing to look for
 	p.Webhooks = p.on(t, p.store, true)
 	other := p.on(t, p.store, true)
 	w := p.hook(t, hookURL)
