@@ -38,6 +38,9 @@ func parameter(segment string) bool { return strings.HasPrefix(segment, "{") }
 
 // fits reports whether the path has the form of the route.
 func (r route) fits(path []string) bool {
+	if n := len(r.segments); n != len(path) && r.segments[n-1] != "*" {
+		return false // as of most routes
+	}
 	for i, segment := range r.segments {
 		switch {
 		case segment == "*":
@@ -46,7 +49,7 @@ func (r route) fits(path []string) bool {
 			return false
 		}
 	}
-	return len(path) == len(r.segments)
+	return true
 }
 
 // match returns the route that a request is for: of several the one with the
