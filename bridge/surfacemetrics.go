@@ -3,11 +3,16 @@ package bridge
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cobridge/cobridge/cobrowse"
 )
+
+// pingTime is how long a store may take to answer whether it is there: metrics of a
+// service that is in trouble are wanted more than ever.
+const pingTime = time.Second
 
 // sessionEvents are the events that are counted, so that each is there from the start.
 func sessionEvents() []cobrowse.EventType {
@@ -58,7 +63,11 @@ func (m *metrics) saturation(a *App) {
 		return 0
 	}
 	gauge("cobridge_ready", "1 while the service is ready, else 0.", func() float64 { return one(a.ready.Load()) })
-	gauge("cobridge_store_up", "1 while the store reads and takes writes, else 0.", func() float64 { return one(a.store.Ping(context.Background()) == nil) })
+	gauge("cobridge_store_up", "1 while the store reads and takes writes, else 0.", func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), pingTime)
+		defer cancel()
+		return one(a.store.Ping(ctx) == nil)
+	})
 	gauge("cobridge_http_connections", "Connections of the main listener that are served; streams are counted apart.", func() float64 {
 		return float64(a.fiber.Server().GetOpenConnectionsCount())
 	})

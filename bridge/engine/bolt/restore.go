@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -94,6 +96,9 @@ func Restore(ctx context.Context, r Restoring) (Restored, error) {
 	put := func(w io.Writer) error { return copyStore(ctx, w, r.From, report, r.Progress) }
 	check := func(made string) error { _, err := sound(ctx, made, r.Progress); return err }
 	err = writeFile(r.To, put, check, func(made, to string) (err error) {
+		if err := letGo(unlock); err != nil {
+			return err
+		}
 		if done.Aside, err = setAside(to, r.At); err != nil {
 			return err
 		}
@@ -135,7 +140,12 @@ func Compact(ctx context.Context, path string, progress Progress) (before, after
 			return errors.New("compact into something that is no file")
 		}
 		return compactInto(ctx, made.Name(), path)
-	}, check, os.Rename)
+	}, check, func(made, to string) error {
+		if err := letGo(unlock); err != nil {
+			return err
+		}
+		return os.Rename(made, to)
+	})
 	if err = errors.Join(err, unlock()); err != nil {
 		return before, after, fmt.Errorf("compact store: %w", err)
 	}
@@ -206,7 +216,16 @@ func hold(path string) (release func() error, err error) {
 	case err != nil:
 		return release, nil //nolint:nilerr // damaged, and to be replaced for that
 	}
-	return db.Close, nil
+	return sync.OnceValue(db.Close), nil
+}
+
+// letGo gives a store free before another file takes its name, on systems where an open
+// file cannot lose it.
+func letGo(unlock func() error) error {
+	if runtime.GOOS == "windows" {
+		return unlock()
+	}
+	return nil
 }
 
 // writeFile makes a file of mode 0600: under another name beside path, filled, synced and
