@@ -311,3 +311,30 @@ func TestVerifyDocument(t *testing.T) {
 		t.Errorf("the report: %v", err)
 	}
 }
+
+// A service whose conversations are a cloud's: another instance plays that.
+func TestVerifyWithACloud(t *testing.T) {
+	t.Parallel()
+	cloud, _ := demo(t)
+	dir := t.TempDir()
+	info := cloud
+	info.BaseURL, info.ClientID, info.ClientSecret = "http://"+freeAddress(t), "c0a40000-0000-4000-8000-0000000000e9", strings.Repeat("desktop", 6)
+	p := start(t, "serve", "--config", writeFile(t, dir, "cobridge.yaml", `
+baseUrl: `+info.BaseURL+`
+store: bolt:`+filepath.Join(dir, "cobridge.db")+`
+directory: genesyscloud
+genesysCloud: {baseUrl: "`+cloud.BaseURL+`", clientId: `+cloud.ClientID+`, clientSecret: `+cloud.ClientSecret+`}
+organisations:
+  - id: `+cloud.OrgID+`
+    name: Example
+    clients: [{id: `+info.ClientID+`, name: Desktop, secret: `+info.ClientSecret+`, scopes: ["cobrowse:session:write", "cobrowse:session:read", "conversations:read", "conversations:write", "user:read"]}]
+`), "--listen", strings.TrimPrefix(info.BaseURL, "http://"))
+	p.until(t, "listening")
+	verify(t, info).want(t, exitFailed, "", "name an active one with --conversation-id")
+	r := verify(t, info, "--conversation-id", info.ConversationID, "--live")
+	r.want(t, exitDone, " 0 FAILED, ", "")
+	r.want(t, exitDone, "it needs a conversation of its own", "")
+	if t.Failed() {
+		t.Logf("%s", r.out)
+	}
+}

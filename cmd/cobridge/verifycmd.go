@@ -284,15 +284,17 @@ func (o *verifyOptions) usable(ctx context.Context, service client.Options) erro
 		}
 		return nil
 	}
-	// One without participants is refused by a service that would create others.
-	switch _, err := api.CreateConversation(ctx, client.NewConversation{}); {
-	case client.StatusOf(err) == http.StatusBadRequest:
-		return nil
-	case err == nil:
-		return fmt.Errorf("%s creates conversations that have no medium and no participants", service.BaseURL)
-	default:
+	// Only a whole one tells: what breaks rules is refused before it is known who creates it.
+	made, err := api.CreateConversation(ctx, client.NewConversation{MediaType: "message", Participants: []client.NewConversationParticipant{
+		{Purpose: "customer", Name: "Kim"}, {Purpose: "agent", UserID: o.agent},
+	}})
+	if err != nil {
 		return fmt.Errorf("%s creates no conversations for this client; name an active one with --conversation-id: %w", service.BaseURL, err)
 	}
+	if err := api.DisconnectConversation(ctx, made.ID); err != nil {
+		return fmt.Errorf("%s: %w", service.BaseURL, err)
+	}
+	return nil
 }
 
 // createReport makes a file that only its owner reads: failures show what was answered.
