@@ -5,7 +5,8 @@
 //
 // Start with [Open] and [Store]. A write is answered after the commit that holds it
 // has reached the disk; one goroutine does all writing and puts the writes that wait
-// at the same moment into one commit. What every request needs (live sessions, OAuth
+// at the same moment into one commit; a store that is volatile has no such goroutine, and
+// commits later. What every request needs (live sessions, OAuth
 // clients, revocations) is kept in memory as well, and is brought up to date between
 // a commit and its answer.
 //

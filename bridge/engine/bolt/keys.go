@@ -126,9 +126,9 @@ type txn struct {
 	tx      *bbolt.Tx
 	buckets [bucketCount]*bbolt.Bucket
 	cursors [bucketCount]*bbolt.Cursor // of look; never handed out
-	writes  int      // counts attempts, so a transaction with none is clean
-	err     error    // of the first write that failed
-	after   []func() // to be run when the transaction is committed
+	writes  int                        // counts attempts, so a transaction with none is clean
+	err     error                      // of the first write that failed
+	after   []func()                   // to be run when the transaction is committed
 
 	stands bool    // it is that of a volatile store
 	undo   []entry // what the present change has replaced; only where it stands
