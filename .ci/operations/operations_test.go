@@ -151,7 +151,7 @@ func TestManifests(t *testing.T) {
 		"networking.k8s.io/v1 NetworkPolicy": func() any { return &networkingv1.NetworkPolicy{} },
 	}
 	seen := map[string]bool{}
-	for _, text := range bytes.Split(read(t, manifestsFile), []byte("\n---\n")) {
+	for text := range bytes.SplitSeq(read(t, manifestsFile), []byte("\n---\n")) {
 		var head struct{ APIVersion, Kind string }
 		if err := yaml.Unmarshal(text, &head); err != nil {
 			t.Fatal(err)

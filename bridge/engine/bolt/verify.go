@@ -211,7 +211,9 @@ func (c *checker) run(ctx context.Context, path string) error {
 		{"history records", c.entries[historyBucket]},
 		{"events", c.entries[eventBucket]},
 		{"notification channels", c.entries[channelBucket]},
-		{"Knowledge Center sessions", c.entries[knowledgeBucket]}, {"webhooks", c.entries[webhookBucket]}, {"deliveries to them", c.entries[deliveryBucket]},
+		{"Knowledge Center sessions", c.entries[knowledgeBucket]},
+		{"webhooks", c.entries[webhookBucket]},
+		{"deliveries to them", c.entries[deliveryBucket]},
 	}
 	return nil
 }
