@@ -20,11 +20,21 @@ import (
 	"github.com/cobridge/cobridge/conversations"
 )
 
-// What was acknowledged is there after kill -9 of the server, which stores it before it
-// answers; and the stores of all nodes go on with the server that is back.
+// What was acknowledged is there after kill -9 of the server, which writes it to its file
+// before it answers, whether or not it syncs the file then; and the stores of all nodes go
+// on with the server that is back.
 func TestServerIsKilledAndStartedAgain(t *testing.T) {
 	t.Parallel()
-	server := testenv.StartRedis(t)
+	for _, fsync := range []string{"always", "everysec"} {
+		t.Run(fsync, func(t *testing.T) {
+			t.Parallel()
+			testKilledServer(t, testenv.StartRedis(t, "--appendfsync", fsync))
+		})
+	}
+}
+
+func testKilledServer(t *testing.T, server *testenv.RedisServer) {
+	t.Helper()
 	address := fresh(server.URL)
 	nodes := []*redis.Store{mustOpen(t, address), mustOpen(t, address)}
 	follower := make(chan cobrowse.Event, 10000)
