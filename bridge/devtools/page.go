@@ -144,9 +144,12 @@ const lookAgain = 20 * time.Millisecond
 // until ctx ends.
 func (p *Page) Wait(ctx context.Context, expression string) error {
 	for {
-		value, err := p.Eval(ctx, `new Promise((done) => {
+		// What throws later than at once, in a timer, would leave the promise open for ever.
+		value, err := p.Eval(ctx, `new Promise((done, fail) => {
 			const until = Date.now() + 2000;
-			const look = () => { (`+expression+`) ? done(true) : Date.now() > until ? done(false) : setTimeout(look, 10); };
+			const look = () => {
+				try { (`+expression+`) ? done(true) : Date.now() > until ? done(false) : setTimeout(look, 10); } catch (thrown) { fail(thrown); }
+			};
 			look();
 		})`)
 		if err == nil && value == true {
