@@ -113,7 +113,7 @@ func values() map[string]struct {
 		want any
 	}
 	return map[string]value{
-		"listen": {"127.0.0.1:9", "127.0.0.1:9"}, "adminListen": {"127.0.0.1:10", "127.0.0.1:10"},
+		"listen": {"127.0.0.1:9", "127.0.0.1:9"}, "adminListen": {"127.0.0.1:10", "127.0.0.1:10"}, "adminToken": {"s", config.Secret("s")}, "adminTokenFile": {"f", "f"},
 		"baseUrl": {"https://a.example/x", "https://a.example/x"}, "viewerBaseUrl": {"https://v.example", "https://v.example"},
 		"tls.certFile": {"c.pem", "c.pem"}, "tls.keyFile": {"k.pem", "k.pem"}, "tls.selfSigned": {"true", true}, "tls.hsts": {"false", false},
 		"tls.names": {"a.example, b.example", []string{"a.example", "b.example"}}, "trustedProxies": {"10.0.0.0/8,192.0.2.1/32", []string{"10.0.0.0/8", "192.0.2.1/32"}},

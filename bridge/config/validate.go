@@ -29,8 +29,11 @@ func (c Config) check(found *problems) {
 			found.add("adminListen", "%s, want another address than listen", c.AdminListen)
 		}
 	}
-	if c.AdminToken != "" && len(c.AdminToken) < minSecretLen {
-		found.add("adminToken", "shorter than %d characters", minSecretLen)
+	switch n := len(c.AdminToken); {
+	case n == 0 && c.AdminTokenFile != "":
+		found.add("adminTokenFile", "no secret in it")
+	case n > 0 && (n < minSecretLen || n > maxSecretLen):
+		found.add("adminToken", "%d characters, want %d..%d", n, minSecretLen, maxSecretLen)
 	}
 	checkBaseURL(found, "baseUrl", c.BaseURL, true)
 	checkBaseURL(found, "viewerBaseUrl", c.ViewerBaseURL, false)
