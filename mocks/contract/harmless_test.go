@@ -42,12 +42,12 @@ func usual(cfg *config.Config) { cfg.Limits = config.Default().Limits }
 type meter struct {
 	next http.RoundTripper
 
-	mu                       sync.Mutex
-	calls                    int
-	refused                  int // with 429
-	secrets, tokens, digits  int // wrong guesses
-	atOnce, most, mostTokens int
-	perToken                 map[string]int
+	mu                      sync.Mutex
+	calls                   int
+	refused                 int // with 429
+	secrets, tokens, digits int // wrong guesses
+	atOnce, most            int
+	perToken                map[string]int
 }
 
 func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -224,7 +224,7 @@ func (w *world) untouched(t *testing.T) {
 
 // Where conversations are a cloud's, one is named: what needs another is skipped,
 // and that one stays as it was.
-func TestHarmlessPartOnOneConversation(t *testing.T) {
+func TestHarmlessPartOnOneConversation(t *testing.T) { //nolint:tparallel // its runs come one after the other
 	t.Parallel()
 	app, clock := openApp(t)
 	tg := target(app.BaseURL(), &http.Client{Transport: app.Transport()})
