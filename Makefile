@@ -15,8 +15,8 @@ REQUIRE := chromium,node,python-httpx,curl,jq,redis
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## Build bin/cobridge, static
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/cobridge
+build: ## Build bin/cobridge, static, without symbols
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/ ./cmd/cobridge
 
 test: ## Install what the tests need, then run them all; a missing component fails
 	.ci/setup
