@@ -19,7 +19,7 @@ type lane struct {
 	paused time.Time // until then nothing is sent
 	slow   bool      // its latest answer was late
 	flying map[DeliveryID]bool
-	turn   uint64 // when it was served last
+	turn   uint64 // its place among those that wait: since when it is due, or was served last
 }
 
 // due reports whether it is to be looked for something to send.
@@ -33,11 +33,26 @@ func (s *Webhooks) poke(id WebhookID) {
 	defer s.mu.Unlock()
 	l := s.lanes[id]
 	if l == nil {
-		l = &lane{flying: map[DeliveryID]bool{}}
+		l = &lane{flying: map[DeliveryID]bool{}, idle: true}
 		s.lanes[id] = l
 	}
-	l.idle, l.poked, l.next = false, true, time.Time{}
+	s.rouse(l)
 	s.nudge()
+}
+
+// rouse has a lane looked at. One that had nothing to do queues behind those that wait
+// already, or whoever has the most to send would always be first; mu is held.
+func (s *Webhooks) rouse(l *lane) {
+	if l.idle {
+		s.queue(l)
+	}
+	l.idle, l.poked, l.next = false, true, time.Time{}
+}
+
+// queue puts a lane behind all others; mu is held.
+func (s *Webhooks) queue(l *lane) {
+	s.turns++
+	l.turn = s.turns
 }
 
 func (s *Webhooks) nudge() {
@@ -163,10 +178,12 @@ func (s *Webhooks) pass(ctx context.Context, attempts *sync.WaitGroup) {
 // serve starts what is due of one webhook.
 func (s *Webhooks) serve(ctx context.Context, id WebhookID, now time.Time, attempts *sync.WaitGroup) {
 	s.mu.Lock()
+	if s.flying >= s.limits.Workers {
+		s.mu.Unlock() // it keeps its place; somebody's end wakes
+		return
+	}
 	l := s.lanes[id]
 	l.poked = false
-	s.turns++
-	l.turn = s.turns
 	under := len(l.flying)
 	s.mu.Unlock()
 
@@ -205,11 +222,12 @@ func (s *Webhooks) serve(ctx context.Context, id WebhookID, now time.Time, attem
 			}
 			return
 		}
-		// Slow ones share half of the workers: the other half is there for the others.
 		if len(l.flying) >= room {
 			return // the end of an attempt pokes
 		}
-		if s.flying >= s.limits.Workers || slow && s.slow >= max(s.limits.Workers/2, 1) {
+		// Slow ones share half of the workers: the other half is there for the others. Who
+		// hangs is known to be slow only afterwards, so an organisation never has all.
+		if s.flying >= s.limits.Workers || s.of[w.OrgID] >= s.limits.perOrgWorkers() || slow && s.slow >= max(s.limits.Workers/2, 1) {
 			l.idle = false // somebody else's end wakes
 			l.paused = time.Time{}
 			l.next = time.Time{}
@@ -217,9 +235,11 @@ func (s *Webhooks) serve(ctx context.Context, id WebhookID, now time.Time, attem
 		}
 		l.flying[d.ID] = true
 		s.flying++
+		s.of[w.OrgID]++
 		if slow {
 			s.slow++
 		}
+		s.queue(l)
 		attempts.Go(func() { s.attempt(ctx, w, d, slow) })
 	}
 }
@@ -266,7 +286,7 @@ func (s *Webhooks) attempt(ctx context.Context, w Webhook, d Delivery, slow bool
 			s.cfg.Log.WarnContext(ctx, "claiming a delivery failed", "webhookId", string(w.ID), "deliveryId", string(d.ID), "err", err)
 			pause = at.Add(lookEvery)
 		}
-		s.land(w.ID, d.ID, slow, slow, pause)
+		s.land(w, d.ID, slow, slow, pause)
 		return
 	}
 	sending, cancel := context.WithTimeout(ctx, s.limits.Timeout)
@@ -290,17 +310,20 @@ func (s *Webhooks) attempt(ctx context.Context, w Webhook, d Delivery, slow bool
 			pause = at.Add(min(answer.RetryAfter, longestPause))
 		}
 	}
-	s.land(w.ID, d.ID, slow, took >= slowAnswer, pause)
+	s.land(w, d.ID, slow, took >= slowAnswer, pause)
 }
 
 // land ends an attempt that counted as slow or not, and says whether its webhook is
 // slow now, and until when nothing is to be sent to it.
-func (s *Webhooks) land(id WebhookID, delivery DeliveryID, counted, slow bool, pause time.Time) {
+func (s *Webhooks) land(w Webhook, delivery DeliveryID, counted, slow bool, pause time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.lanes[id]
+	l := s.lanes[w.ID]
 	delete(l.flying, delivery)
 	s.flying--
+	if s.of[w.OrgID]--; s.of[w.OrgID] == 0 {
+		delete(s.of, w.OrgID)
+	}
 	if counted {
 		s.slow--
 	}
@@ -308,7 +331,7 @@ func (s *Webhooks) land(id WebhookID, delivery DeliveryID, counted, slow bool, p
 	if pause.After(l.paused) {
 		l.paused = pause
 	}
-	l.idle, l.poked, l.next = false, true, time.Time{}
+	s.rouse(l)
 	s.tell()
 	s.nudge()
 }

@@ -9,7 +9,7 @@ import (
 type WebhookLimits struct {
 	PerOrg     int           // webhooks of one organisation, those of the configuration aside; 20
 	Outbox     int           // pending deliveries of one webhook; and as many dead ones; 10,000
-	Workers    int           // attempts at the same time; 64
+	Workers    int           // attempts at the same time, of which one organisation has three quarters at most; 64
 	PerWebhook int           // of them to one webhook; 4
 	Timeout    time.Duration // of an attempt; 15 s
 	// Delays are the times between attempts; afterwards a delivery is dead. The default
@@ -57,6 +57,9 @@ func (l WebhookLimits) withDefaults() WebhookLimits {
 	l.Delays = slices.Clone(l.Delays)
 	return l
 }
+
+// perOrgWorkers is how many workers one organisation can have.
+func (l WebhookLimits) perOrgWorkers() int { return max(l.Workers*3/4, 1) }
 
 const (
 	// longestWait bounds what an answer's Retry-After can ask for.

@@ -84,12 +84,13 @@ type Webhooks struct {
 	wake chan struct{} // has an element when there may be something to send
 
 	mu      sync.Mutex
-	lanes   map[WebhookID]*lane // of webhooks with something pending
-	flying  int                 // attempts under way
-	slow    int                 // of them, to webhooks that answer late or not at all
-	turns   uint64              // counts what was served
-	passes  uint64              // how often it was looked for something to send
-	changed chan struct{}       // closed when one of them changes
+	lanes   map[WebhookID]*lane         // of webhooks with something pending
+	flying  int                         // attempts under way
+	of      map[conversations.OrgID]int // of them, by organisation
+	slow    int                         // of them, to webhooks that answer late or not at all
+	turns   uint64                      // counts places in the queue
+	passes  uint64                      // how often it was looked for something to send
+	changed chan struct{}               // closed when one of them changes
 }
 
 // NewWebhooks returns Webhooks that send nothing yet.
@@ -112,7 +113,7 @@ func NewWebhooks(cfg WebhooksConfig) *Webhooks {
 	}
 	return &Webhooks{
 		cfg: cfg, store: cfg.Store, clock: cfg.Clock, limits: cfg.Limits.withDefaults(),
-		wake: make(chan struct{}, 1), lanes: map[WebhookID]*lane{}, changed: make(chan struct{}),
+		wake: make(chan struct{}, 1), lanes: map[WebhookID]*lane{}, of: map[conversations.OrgID]int{}, changed: make(chan struct{}),
 	}
 }
 
