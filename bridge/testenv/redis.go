@@ -77,7 +77,8 @@ func (s *RedisServer) start(t testing.TB) error {
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		for lines := bufio.NewScanner(io.TeeReader(out, &printed)); lines.Scan(); {
-			if strings.Contains(strings.ToLower(lines.Text()), "ready to accept connections") {
+			line := strings.ToLower(lines.Text())
+			if strings.Contains(line, "ready to accept connections") || strings.Contains(line, "sentinel id is") {
 				select {
 				case ready <- true:
 				default: // one line per socket
@@ -216,23 +217,32 @@ func StartRedisCluster(t testing.TB) *RedisCluster {
 	return c
 }
 
-// startClusterNode tries other ports where somebody has taken those that were free.
+// startClusterNode starts a node that knows no other yet. The port of its bus is the last
+// of its arguments.
 func startClusterNode(t testing.TB, program string) *RedisServer {
+	t.Helper()
+	return startOnPort(t, program, func(port string) []string {
+		return []string{
+			"--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+			"--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port", freePorts(t, 1)[0],
+		}
+	})
+}
+
+// startOnPort tries other ports where somebody has taken the one that was free.
+func startOnPort(t testing.TB, program string, args func(port string) []string) *RedisServer {
 	t.Helper()
 	var err error
 	for range 5 {
-		ports := freePorts(t, 2)
-		s := &RedisServer{network: "tcp", address: "127.0.0.1:" + ports[0], program: program, args: []string{
-			"--bind", "127.0.0.1", "--port", ports[0], "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "always",
-			"--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port", ports[1],
-		}}
+		port := freePorts(t, 1)[0]
+		s := &RedisServer{network: "tcp", address: "127.0.0.1:" + port, program: program, args: args(port)}
 		if err = s.start(t); err == nil {
 			t.Cleanup(func() { s.Kill(t) })
 			s.URL = "redis://" + s.address
 			return s
 		}
 	}
-	t.Fatalf("start redis-server as a node of a cluster: %v", err)
+	t.Fatalf("start redis-server on a port: %v", err)
 	return nil
 }
 
@@ -253,4 +263,60 @@ func freePorts(t testing.TB, n int) []string {
 		ports = append(ports, port)
 	}
 	return ports
+}
+
+// RedisSentinel is a master with a replica, and a sentinel that watches over them.
+type RedisSentinel struct {
+	URL             string
+	Master, Replica *RedisServer
+}
+
+// StartRedisSentinel starts them on free ports of the loopback interface; all end with the
+// test. The sentinel takes half a second of silence for the end of the master.
+func StartRedisSentinel(t testing.TB) *RedisSentinel {
+	t.Helper()
+	program := Need(t, Redis)
+	plain := func(more ...string) *RedisServer {
+		t.Helper()
+		return startOnPort(t, program, func(port string) []string {
+			return append([]string{"--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"}, more...)
+		})
+	}
+	s := &RedisSentinel{Master: plain()}
+	host, port, err := net.SplitHostPort(s.Master.address)
+	if err != nil {
+		t.Fatalf("redis-server: %v", err)
+	}
+	s.Replica = plain("--replicaof", host+" "+port)
+	awaitInfo(t, s.Replica, "replication", "master_link_status:up")
+	file := filepath.Join(t.TempDir(), "sentinel.conf") // it writes to its file
+	sentinel := startOnPort(t, program, func(own string) []string {
+		text := fmt.Sprintf("bind 127.0.0.1\nport %s\nsentinel monitor main %s %s 1\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 5000\n", own, host, port)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatalf("write the sentinel's file: %v", err)
+		}
+		return []string{file, "--sentinel"}
+	})
+	awaitInfo(t, sentinel, "sentinel", "slaves=1")
+	s.URL = "redis-sentinel://" + sentinel.address + "/main"
+	return s
+}
+
+// awaitInfo waits until INFO has the words.
+func awaitInfo(t testing.TB, s *RedisServer, section, words string) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(redisLimit)
+	for {
+		info := s.Do(t, "INFO", section)
+		if strings.Contains(info, words) {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("redis-server does not come to say %s:\n%s", words, info)
+		}
+	}
 }

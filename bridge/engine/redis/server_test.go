@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -369,6 +370,104 @@ func answer(conn net.Conn, info string) {
 		}
 		if _, err := conn.Write([]byte(reply)); err != nil {
 			return
+		}
+	}
+}
+
+// The master dies, its replica takes its place, and the store goes on with it. What had
+// reached the replica is there, and of a conversation there is still one session.
+func TestSentinel(t *testing.T) {
+	t.Parallel()
+	s := testenv.StartRedisSentinel(t)
+	store := mustOpen(t, fresh(s.URL))
+	if d := store.Durability(); d.Mode != "sentinel" || d.Replicas != 1 || d.Masters != 1 {
+		t.Errorf("Durability = %+v, want a master with a replica behind Sentinel", d)
+	}
+	mustApply(t, store, created("s-1", "c-1"))
+	s.Master.Do(t, "WAIT", "1", "5000")
+	s.Master.Kill(t)
+	var err error
+	until(t, "the replica takes its place", func() bool {
+		err = store.Apply(t.Context(), created("s-2", "c-2"))
+		if err != nil && cobridge.CodeOf(err) != cobridge.CodeUnavailable {
+			t.Fatalf("Apply meanwhile = %v, want code %q", err, cobridge.CodeUnavailable)
+		}
+		return err == nil
+	})
+	if claimed, ok := errors.AsType[*cobrowse.ClaimedError](store.Apply(t.Context(), created("s-3", "c-1"))); !ok || claimed.Holder != "s-1" {
+		t.Errorf("a second create of the conversation = %v, want it refused for s-1", claimed)
+	}
+	if _, total, err := store.Sessions(t.Context(), cobrowse.Query{OrgID: org, Limit: 10}); total != 2 || err != nil {
+		t.Errorf("Sessions counts %d, %v; want 2", total, err)
+	}
+}
+
+// One node of a cluster is gone for a while: what needs it is unavailable, and nothing is
+// half done when it is back.
+func TestNodeOfAClusterIsKilled(t *testing.T) {
+	t.Parallel()
+	cluster := testenv.StartRedisCluster(t)
+	store := mustOpen(t, fresh(cluster.URL))
+	n, failed := 0, 0
+	create := func() error {
+		n++
+		return store.Apply(t.Context(), created(cobrowse.SessionID(fmt.Sprint("s-", n)), conversations.ID(fmt.Sprint("c-", n))))
+	}
+	for _, node := range cluster.Nodes {
+		node.Kill(t)
+		for range 10 {
+			if err := create(); cobridge.CodeOf(err) == cobridge.CodeUnavailable {
+				failed++
+			} else if err != nil {
+				t.Errorf("Apply without a node = %v, want nil or code %q", err, cobridge.CodeUnavailable)
+			}
+		}
+		node.Start(t)
+		until(t, "every node knows that the cluster is whole", func() bool {
+			return !slices.ContainsFunc(cluster.Nodes, func(n *testenv.RedisServer) bool {
+				return !strings.Contains(n.Do(t, "CLUSTER", "INFO"), "cluster_state:ok")
+			})
+		})
+		if err := create(); err != nil {
+			t.Errorf("Apply after the node is back = %v", err)
+		}
+	}
+	if failed == 0 {
+		t.Error("every create succeeded although a node was gone")
+	}
+	if _, err := store.FinishLeftovers(t.Context(), 0); err != nil {
+		t.Fatalf("FinishLeftovers: %v", err)
+	}
+	there := 0
+	for i := 1; i <= n; i++ {
+		id, conversation := cobrowse.SessionID(fmt.Sprint("s-", i)), conversations.ID(fmt.Sprint("c-", i))
+		_, err := store.Session(t.Context(), id)
+		holder, _ := store.Holder(t.Context(), cobrowse.Claim{Kind: cobrowse.ClaimConversation, OrgID: org, Key: string(conversation)})
+		_, listed, listing := store.Sessions(t.Context(), cobrowse.Query{OrgID: org, ConversationID: conversation, Limit: 1})
+		switch {
+		case err == nil && holder == id && listed == 1 && listing == nil:
+			there++
+		case cobridge.CodeOf(err) == cobridge.CodeNotFound && holder == "" && listed == 0:
+		default:
+			t.Errorf("session %s: %v, its conversation held by %q, listed %d times, %v", id, err, holder, listed, listing)
+		}
+	}
+	if stats, err := store.Stats(t.Context()); err != nil || stats.Unfinished != 0 || stats.LiveSessions != int64(there) {
+		t.Errorf("Stats = %+v, %v; want %d live sessions and nothing unfinished", stats, err, there)
+	}
+}
+
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	server := testenv.StartRedis(t, "--appendonly", "no", "--requirepass", "hunter@2")
+	place := strings.TrimPrefix(server.URL, "redis+unix://")
+	store := mustOpen(t, "redis+unix://:hunter%402@"+place+"?db=3")
+	mustApply(t, store, creating("s-1"))
+	wantWhole(t, mustOpen(t, "redis+unix://default:hunter%402@"+place+"?db=3"), "s-1", 1)
+	for _, wrong := range []string{"", ":hunter3@"} {
+		_, err := redis.Open(t.Context(), redis.Config{Address: "redis+unix://" + wrong + place})
+		if err == nil || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("Open with a wrong password = %v, want an error without it", err)
 		}
 	}
 }
