@@ -34,7 +34,7 @@ func (s *Server) newAdmin() http.Handler {
 		mux.HandleFunc(method+" "+AdminPath+path, func(w http.ResponseWriter, r *http.Request) {
 			call := &adminCall{server: s, w: w, r: r}
 			if err := call.run(fn); err != nil {
-				writeError(w, statusOf(err), err.Error())
+				writeError(w, statusOf(err), textOf(err))
 			}
 		})
 	}
@@ -176,6 +176,18 @@ func statusOf(err error) int {
 	}
 }
 
+// textOf returns what a failure says. The service's own keep the fields and their faults
+// apart from the sentence.
+func textOf(err error) string {
+	text := err.Error()
+	if e, ok := errors.AsType[*cobridge.Error](err); ok {
+		for _, d := range e.Details {
+			text += fmt.Sprintf(" [%s: %s]", d.FieldName, d.ErrorCode)
+		}
+	}
+	return text
+}
+
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -292,6 +304,9 @@ func postReset(c *adminCall) error {
 		to.seed = *in.Seed
 	}
 	if in.Time != nil {
+		if err := checkTime(*in.Time); err != nil {
+			return adminError{http.StatusBadRequest, err.Error()}
+		}
 		to.time = *in.Time
 	}
 	if err := c.server.reset(c.ctx(), to); err != nil {

@@ -92,7 +92,12 @@ func getCalls(c *adminCall) error {
 			return adminError{http.StatusBadRequest, "status: want a number"}
 		}
 	}
-	unmatched := query.Get("unmatched") == "true"
+	unmatched := false
+	if text := query.Get("unmatched"); text != "" {
+		if unmatched, err = strconv.ParseBool(text); err != nil {
+			return adminError{http.StatusBadRequest, "unmatched: want true or false"}
+		}
+	}
 	calls := []callBody{}
 	for _, call := range c.double.calls.to(route) {
 		if (status == 0 || call.Status == status) && (!unmatched || call.nearest != "") {

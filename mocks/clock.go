@@ -1,9 +1,24 @@
 package mocks
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
+
+// The years that a clock may begin in. Tokens count seconds from 1970, and what is kept
+// for long must end before the year 10000, which JSON cannot write.
+const (
+	firstYear = 1970
+	lastYear  = 2999
+)
+
+func checkTime(t time.Time) error {
+	if year := t.UTC().Year(); year < firstYear || year > lastYear {
+		return fmt.Errorf("the clock cannot begin in the year %d: want %d to %d", year, firstYear, lastYear)
+	}
+	return nil
+}
 
 // clock is a time that stands still until it is turned, or one that runs and can be
 // turned as well.

@@ -69,6 +69,9 @@ type place struct {
 // openDouble starts the service and puts it in the situation that s asks for. The context
 // is for the start; close must be called on success.
 func openDouble(ctx context.Context, s settings, p place) (*double, error) {
+	if err := checkTime(s.now); err != nil {
+		return nil, err
+	}
 	d := &double{
 		World: newWorld(s.baseURL), clock: newClock(s.now), origins: s.origins, lenient: s.lenient, faults: faults{queues: map[string][]*pending{}},
 		calls: calls{most: p.keepCalls}, listens: p.listens, problem: p.problem, observe: p.observe, ended: make(chan error, 1), idle: make(chan struct{}),

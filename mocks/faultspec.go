@@ -98,7 +98,9 @@ func ParseFault(text string) (FaultSpec, error) {
 		case "seconds":
 			s.Seconds, err = strconv.ParseFloat(value, 64)
 		case "times":
-			s.Times, err = strconv.Atoi(value)
+			if s.Times, err = strconv.Atoi(value); err == nil && s.Times < 1 {
+				return s, fmt.Errorf("fault %q: times is %d: want 1 or more", text, s.Times)
+			}
 		case "after":
 			s.After, err = strconv.Atoi(value)
 		default:

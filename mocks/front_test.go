@@ -107,7 +107,9 @@ func TestParseFault(t *testing.T) {
 		"GET /x=500;seconds=2":      "a delay has seconds",
 		"GET /x=429;retryAfter=-1":  "out of range",
 		"GET /x=429;retryAfter=NaN": "out of range",
-		"GET /x=500;times=-1":       "below 0",
+		"GET /x=500;times=-1":       "1 or more",
+		"GET /x=500;times=0":        "1 or more",
+		"GET /x=500;after=-1":       "below 0",
 	} {
 		if _, err := mocks.ParseFault(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseFault(%q) = %v, want %q in it", text, err, want)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -112,7 +113,9 @@ func hostsOf(baseURL string) []string {
 	}
 	names := []string{u.Host}
 	for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
-		names = append(names, net.JoinHostPort(name, u.Port()))
+		if host := net.JoinHostPort(name, u.Port()); !slices.Contains(names, host) {
+			names = append(names, host)
+		}
 	}
 	return names
 }

@@ -199,7 +199,9 @@ func TestAdmin(t *testing.T) {
 		Participants          []struct{ Attributes map[string]string }
 	}
 	r.admin(http.MethodPost, "/conversations", `{"mediaType":"call"}`, http.StatusCreated, &talk)
-	r.admin(http.MethodPost, "/conversations", `{"mediaType":"telex"}`, http.StatusBadRequest, nil)
+	if got := r.send(http.MethodPost, mocks.AdminPath+"/conversations", `{"mediaType":"telex"}`); got.status != http.StatusBadRequest || !bytes.Contains(got.body, []byte("mediaType")) {
+		t.Errorf("a conversation by telex = %d %s, want 400 and the field's name", got.status, got.body)
+	}
 	r.admin(http.MethodPost, "/sessions", `{"conversationId":"`+talk.ConversationID+`"}`, http.StatusCreated, &session)
 	r.admin(http.MethodGet, "/conversations/"+talk.ConversationID, "", http.StatusOK, &talk)
 	if got := talk.Participants[0].Attributes["CoBrowseSessionId"]; got != session.SessionID {
@@ -236,6 +238,7 @@ func TestAdmin(t *testing.T) {
 		r.admin(http.MethodPost, path, `{`, http.StatusBadRequest, nil)
 	}
 	r.admin(http.MethodGet, "/calls?route=GET+/nothing", "", http.StatusBadRequest, nil)
+	r.admin(http.MethodGet, "/calls?unmatched=maybe", "", http.StatusBadRequest, nil)
 	r.admin(http.MethodDelete, "/faults?route=GET+/nothing", "", http.StatusBadRequest, nil)
 	r.admin(http.MethodGet, "/nothing", "", http.StatusNotFound, nil)
 	r.admin(http.MethodGet, "/join/boss", "", http.StatusNotFound, nil)
@@ -290,6 +293,12 @@ func TestReset(t *testing.T) {
 	var clock struct{ Now time.Time }
 	if r.admin(http.MethodGet, "/clock", "", http.StatusOK, &clock); clock.Now.Year() != 2030 {
 		t.Errorf("the clock is at %s, want 2030", clock.Now)
+	}
+	for _, year := range []string{"0001", "1969", "3000", "9999"} { // the double goes on as it is
+		r.admin(http.MethodPost, "/reset", `{"time":"`+year+`-06-01T00:00:00Z"}`, http.StatusBadRequest, nil)
+	}
+	if r.admin(http.MethodGet, "/clock", "", http.StatusOK, &clock); clock.Now.Year() != 2030 {
+		t.Errorf("after resets that were refused the clock is at %s, want 2030", clock.Now)
 	}
 	r.admin(http.MethodPost, "/reset", "", http.StatusOK, nil)
 	if r.admin(http.MethodGet, "/clock", "", http.StatusOK, &clock); clock.Now.Year() != 2026 {

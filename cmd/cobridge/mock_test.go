@@ -119,6 +119,8 @@ func TestMockWrongUsage(t *testing.T) {
 		"the mock has well-known credentials": {"--listen", "0.0.0.0:0"},
 		"no scenario \"chaos\"":               {"--scenario", "chaos"},
 		"want now, or a time":                 {"--time", "yesterday"},
+		"\"0001-01-01T00:00:00Z\": want now":  {"--time", "0001-01-01T00:00:00Z"},
+		"times is 0: want 1 or more":          {"--fault", "GET /version=500;times=0"},
 		"want standing or running":            {"--clock", "broken"},
 		"there are 401, 429":                  {"--fault", "GET /version=teapot"},
 		"want one of off, warn":               {"--log", "loud"},

@@ -92,7 +92,7 @@ func (o mockFlags) options(c console) (mocks.ServerOptions, error) {
 		return options, usageError(err.Error())
 	}
 	if o.time != "now" {
-		if options.Time, err = time.Parse(time.RFC3339, o.time); err != nil {
+		if options.Time, err = time.Parse(time.RFC3339, o.time); err != nil || options.Time.IsZero() {
 			return options, usageError(fmt.Sprintf("--time %q: want now, or a time such as 2026-01-01T00:00:00Z", o.time))
 		}
 	}
