@@ -64,13 +64,15 @@ var house = map[string][]string{
 	// The service put together, by hand.
 	"bridge": {
 		"bridge/api", "bridge/stream", "bridge/pages", "bridge/engine/bolt", "bridge/engine/redis", "bridge/gcb", "bridge/legacy", "bridge/bayeux", "bridge/knowledge", "bridge/limit", "bridge/web", "bridge/config",
-		"bridge/egress", "bridge/notify", "bridge/notify/socket", "bridge/notify/webhook",
+		"bridge/cluster", "bridge/cluster/tunnel", "bridge/egress", "bridge/notify", "bridge/notify/socket", "bridge/notify/webhook",
 		"cobrowse", "cobrowse/relay", "cobrowse/webui", "conversations", "conversations/genesys", "oauth", "docs", anyThirdParty,
 	},
 
 	// The adapters.
 	"bridge/api":               {"cobrowse", "conversations", "oauth", "bridge/limit", "bridge/notify", "bridge/web", "docs", fiber, jsonschema, prometheus, uuid, yaml},
-	"bridge/stream":            {"cobrowse", "cobrowse/relay", "bridge/web", fiber, websocket},
+	"bridge/stream":            {"cobrowse", "cobrowse/relay", "bridge/cluster", "bridge/web", fiber, websocket},
+	"bridge/cluster":           {"cobrowse"},
+	"bridge/cluster/tunnel":    {"bridge/cluster", "bridge/web", "cobrowse", fiber},
 	"bridge/pages":             {"cobrowse", "cobrowse/webui", "bridge/web", "docs", fiber},
 	"bridge/bayeux":            {"bridge/web", fiber, websocket, xrate},
 	"bridge/legacy":            {"bridge/bayeux", "cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/web", fiber, uuid},
@@ -78,7 +80,7 @@ var house = map[string][]string{
 	"bridge/notify/socket":     {"bridge/notify", "bridge/web", fiber, websocket, xrate},
 	"bridge/notify/webhook":    {"bridge/egress", "bridge/notify"},
 	"bridge/engine/bolt":       {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", bbolt},
-	"bridge/engine/redis":      {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", rueidis},
+	"bridge/engine/redis":      {"cobrowse", "conversations", "oauth", "bridge/cluster", "bridge/knowledge", "bridge/notify", rueidis},
 	"bridge/engine/enginetest": {"cobrowse", "conversations", "oauth", "bridge/knowledge", "bridge/notify", goCmp},
 	"bridge/egress":            {},
 	"bridge/limit":             {xrate},

@@ -18,6 +18,8 @@ import (
 
 	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/api"
+	"github.com/cobridge/cobridge/bridge/cluster"
+	"github.com/cobridge/cobridge/bridge/cluster/tunnel"
 	"github.com/cobridge/cobridge/bridge/config"
 	"github.com/cobridge/cobridge/bridge/gcb"
 	"github.com/cobridge/cobridge/bridge/knowledge"
@@ -77,7 +79,9 @@ type App struct {
 	restrictions *legacy.RestrictionsWatch // nil without a file of them
 	upstream     *gcb.Client               // nil unless there is an old server
 	hub          *stream.Hub
-	attached     *progress // of writing attached data
+	node         *cluster.Node   // nil unless several processes may serve the store
+	tunnels      *tunnel.Tunnels // to rooms of other processes; nil like node
+	attached     *progress       // of writing attached data
 	counted      func(context.Context, cobrowse.Event) error
 	web          web.Config
 	fiber        *fiber.App
@@ -133,9 +137,12 @@ func (a *App) build(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := a.openNodes(ctx); err != nil {
+		return err
+	}
 	a.cobrowse = cobrowse.New(cobrowse.Config{
 		Remote: remote, RemoteOrg: a.legacyOrg(), RemoteImport: a.cfg.Legacy.Upstream.Import,
-		Store: a.store, Index: a.store, Deployments: a.store, Directory: a.directory, Clock: a.clock, Log: a.log, IDs: o.IDs,
+		Store: a.store, Index: a.store, Deployments: a.store, Directory: a.directory, Clock: a.clock, Log: a.log, IDs: o.IDs, Node: a.nodeName(),
 		Tokens: cobrowse.NewJoinTokens(joinKey, issuer, a.cfg.Join.TokenLifetime, a.clock),
 		Rules: cobrowse.Rules{
 			DefaultTimeout: a.cfg.Session.DefaultTimeout, NeverJoined: a.cfg.Session.NeverJoined, Grace: a.cfg.Session.Grace,
@@ -143,7 +150,7 @@ func (a *App) build(ctx context.Context, o Options) error {
 			OneSessionPerAgent: a.cfg.Session.OneSessionPerAgent, MaxViewers: a.cfg.Session.MaxViewers,
 		},
 	})
-	if err := a.cobrowse.Recover(ctx); err != nil {
+	if err := a.recover(ctx); err != nil {
 		return fmt.Errorf("recover sessions: %w", err)
 	}
 	if err := a.seed(ctx, a.cfg.Organisations); err != nil {
@@ -175,11 +182,12 @@ func (a *App) mount(o Options) error {
 	a.web = web.Config{
 		Log: a.log, Clock: a.clock, NoHSTS: a.cfg.TLS.SelfSigned || !a.cfg.TLS.HSTS, TrustedProxies: trusted, Observe: a.metrics.answered, Concurrency: a.cfg.Limits.Connections, BodyLimit: a.cfg.Limits.BodyBytes,
 		Dialects: append(a.legacyDialects(), api.OAuthDialect(a.cfg.OAuth.InvalidClientStatus)), NewContextID: o.newIDs("correlation"),
+		Relayed: a.relayed(),
 	}
 	a.fiber = web.NewApp(a.web)
 	a.hub = stream.New(stream.Config{
 		Service: a.cobrowse, Events: a.store, Deployments: a.store, Clock: a.clock, Wall: wall, Log: a.log,
-		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Grace: a.cfg.Session.Grace, Limits: streamLimits(a.cfg.Limits), Metrics: a.metrics.stream(),
+		OwnOrigins: origins(a.baseURL, viewer), Cookie: cookie, Grace: a.cfg.Session.Grace, Limits: streamLimits(a.cfg.Limits), Metrics: a.metrics.stream(), Rooms: a.rooms(),
 	})
 	p, err := pages.New(pages.Config{Service: a.cobrowse, Deployments: a.store, ViewerBaseURL: a.cfg.ViewerBaseURL, Clock: a.clock, Log: a.log})
 	if err != nil {
@@ -194,6 +202,11 @@ func (a *App) mount(o Options) error {
 		OAuth: a.oauth, Sessions: a.cobrowse, Deployments: a.store, Directory: a.directory, Organisations: a.local,
 		Notifications: a.notify, Webhooks: a.webhooks, BaseURL: a.baseURL, ViewerBaseURL: a.cfg.ViewerBaseURL, Cookie: cookie, SDKTexts: texts, Limits: a.limits(), Version: o.Version, Commit: o.Commit, NewContextID: o.newIDs("notice"),
 		Checks: []api.Check{{Name: "lifecycle", Run: a.isReady}, {Name: "store", Run: a.store.Ping}},
+	}
+	if a.node != nil {
+		a.node.OnLost(a.hub.GiveUp)
+		a.node.OnParted(a.tunnels.Parted)
+		deps.Checks = append(deps.Checks, api.Check{Name: "nodes", Run: a.node.Check})
 	}
 	if a.cloud == nil {
 		deps.Conversations = a.local
@@ -353,6 +366,9 @@ func (a *App) Close() error {
 	}
 	if a.cloud != nil {
 		a.cloud.Close()
+	}
+	if a.node != nil {
+		a.node.Leave(context.Background())
 	}
 	return a.store.Close()
 }

@@ -47,6 +47,9 @@ func (a *App) Run(ctx context.Context) error {
 	if a.cloud != nil {
 		work("directory", a.cloud.Run)
 	}
+	if a.node != nil {
+		work("nodes", a.node.Run)
+	}
 	work("purge", a.purge)
 	work("telling webhooks", a.tellWebhooks)
 	work("webhooks", a.webhooks.Run)
@@ -157,8 +160,11 @@ func (a *App) Serve(ctx context.Context, ln, admin net.Listener) error {
 	a.log.InfoContext(ctx, "shutting down", "drain", a.cfg.Shutdown.Drain)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Shutdown.Drain)
 	defer cancel()
-	var notifications error
+	var notifications, tunnels error
 	wg.Go(func() { notifications = a.sockets.Shutdown(drain) }) // at the same time: its clients get a moment
+	if a.tunnels != nil {
+		wg.Go(func() { tunnels = a.tunnels.Shutdown(drain) })
+	}
 	err := errors.Join(cause, a.hub.Shutdown(drain))
 	if a.channels != nil {
 		err = errors.Join(err, a.channels.Shutdown(drain))
@@ -166,7 +172,7 @@ func (a *App) Serve(ctx context.Context, ln, admin net.Listener) error {
 	err = errors.Join(err, shutdown(drain, a.fiber, ln), shutdown(drain, a.admin, admin))
 	stop()
 	wg.Wait()
-	err = errors.Join(err, notifications)
+	err = errors.Join(err, notifications, tunnels)
 	close(failed)
 	for other := range failed {
 		err = errors.Join(err, other)

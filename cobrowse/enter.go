@@ -283,7 +283,7 @@ func (s *Service) comeIn(ctx context.Context, d *decision, i int, connected bool
 		d.Take = append(d.Take, agentClaims(session.OrgID, *p)...)
 	}
 	p.Resume = Resume{} // whatever else was this participant is it no longer
-	session.link(i, d.now, true)
+	session.link(i, d.now, true, s.nodeName())
 	session.LastActivityAt = d.now
 	d.event(EventParticipantJoined, i)
 	d.event(EventParticipantConnected, i)

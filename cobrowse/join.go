@@ -114,7 +114,7 @@ func (s *Service) Connect(ctx context.Context, r ConnectRequest) (Joined, error)
 			return sessionConflict(d.Session.ID, DetailOtherTab, "Another tab is being shared.")
 		}
 		p.Resume, secret = p.Resume.rotate(r.Secret, r.Tab, d.now)
-		d.Session.link(i, d.now, true)
+		d.Session.link(i, d.now, true, s.nodeName())
 		d.event(EventParticipantConnected, i)
 		return nil
 	})
@@ -151,7 +151,7 @@ func (s *Service) redeem(ctx context.Context, expected SessionID, raw, tab strin
 			p := &d.Session.Participants[i]
 			d.Redeem = &RedeemedToken{ID: claims.ID, ExpiresAt: claims.ExpiresAt.Time}
 			p.Resume, secret = firstResume(tab)
-			d.Session.link(i, d.now, open)
+			d.Session.link(i, d.now, open, s.nodeName())
 			d.Session.LastActivityAt = d.now
 			if p.Role == RoleAgent && s.rules.OneSessionPerAgent {
 				d.Take = append(d.Take, agentClaims(d.Session.OrgID, *p)...)

@@ -86,12 +86,12 @@ func (s *Session) end(at time.Time, reason EndReason) {
 }
 
 // link gives participant i a new link, which replaces the one it had. A link
-// that is not open yet is in grace from the start.
-func (s *Session) link(i int, at time.Time, open bool) {
+// that is not open yet is in grace from the start, and no process has it.
+func (s *Session) link(i int, at time.Time, open bool, node string) {
 	p := &s.Participants[i]
-	p.Connection = Connection{Number: p.Connection.Number + 1, Open: open}
+	p.Connection = Connection{Number: p.Connection.Number + 1, Open: open, Node: node}
 	if !open {
-		p.Connection.ClosedAt = at
+		p.Connection.ClosedAt, p.Connection.Node = at, ""
 	}
 	if p.State != ParticipantJoined {
 		p.come(at)

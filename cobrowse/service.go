@@ -31,6 +31,10 @@ type Config struct {
 	RemoteImport bool
 
 	IDs IDs // nil = names are drawn at random, which everything but a test double wants
+
+	// Node names this process where several serve one store: the links that it opens
+	// bear its name. Nil = there is no other.
+	Node func() string
 }
 
 // Service applies the rules of cobrowse sessions. All methods may be called concurrently.
@@ -45,6 +49,7 @@ type Service struct {
 	rules       Rules
 	remote      remote
 	ids         IDs
+	node        func() string
 
 	// activity holds, per session, the latest user input that is not stored yet.
 	// actions are those of viewers that are not stored yet.
@@ -62,9 +67,17 @@ type Service struct {
 func New(cfg Config) *Service {
 	return &Service{
 		store: cfg.Store, index: cfg.Index, deployments: cfg.Deployments, directory: cfg.Directory, tokens: cfg.Tokens,
-		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, remote: remote{Remote: cfg.Remote, org: cfg.RemoteOrg, keeps: cfg.RemoteImport}, ids: cfg.IDs,
+		clock: cfg.Clock, log: cfg.Log, rules: cfg.Rules, remote: remote{Remote: cfg.Remote, org: cfg.RemoteOrg, keeps: cfg.RemoteImport}, ids: cfg.IDs, node: cfg.Node,
 		activity: map[SessionID]time.Time{}, actions: map[SessionID][]Action{}, defaults: map[conversations.OrgID]defaults{},
 	}
+}
+
+// nodeName is the present name of this process; empty if there is no other.
+func (s *Service) nodeName() string {
+	if s.node == nil {
+		return ""
+	}
+	return s.node()
 }
 
 // maxAttempts bounds how often a decision is taken anew because somebody else

@@ -83,6 +83,7 @@ type Connection struct {
 	Number   uint64    `json:",omitzero"` // counts the participant's links, from 1; 0 = never had one
 	Open     bool      `json:",omitzero"` // a stream is open
 	ClosedAt time.Time `json:",omitzero"` // since when there is none; the grace time counts from here
+	Node     string    `json:",omitzero"` // the process that has it, where several serve one store
 }
 
 // Participant is somebody who was invited into a session.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -171,8 +172,18 @@ func (s *Service) Reconcile(ctx context.Context) error {
 // it lets anybody in: links that died with the process before are closed now, so
 // that their people are waited for like others whose connection was lost.
 func (s *Service) Recover(ctx context.Context) error {
+	return s.CloseLinks(ctx, func(context.Context, string) (bool, error) { return true, nil })
+}
+
+// CloseLinks closes the open links of processes that are gone, like Recover. gone is
+// asked about the process of a link after the link was read: one that is started now
+// makes itself known before it opens any.
+func (s *Service) CloseLinks(ctx context.Context, gone func(ctx context.Context, node string) (bool, error)) error {
 	return s.eachLive(ctx, func(session Session) (bool, error) {
-		after, err := s.change(ctx, session.ID, closeLinks)
+		if !slices.ContainsFunc(session.Participants, func(p Participant) bool { return p.Connection.Open }) {
+			return true, nil
+		}
+		after, err := s.change(ctx, session.ID, func(d *decision) error { return closeLinks(ctx, d, gone) })
 		return err != nil || after.Live(), err
 	})
 }
@@ -220,19 +231,28 @@ func (s *Service) eachLive(ctx context.Context, do func(Session) (live bool, err
 	return nil
 }
 
-// closeLinks closes what is open.
-func closeLinks(d *decision) error {
-	closed := false
+// closeLinks closes what is open at processes that are gone.
+func closeLinks(ctx context.Context, d *decision, gone func(ctx context.Context, node string) (bool, error)) error {
+	closed, sharer := false, false
 	for i := range d.Session.Participants {
-		if d.Session.Live() && d.Session.Participants[i].Connection.Open {
+		if !d.Session.Live() || !d.Session.Participants[i].Connection.Open {
+			continue
+		}
+		dead, err := gone(ctx, d.Session.Participants[i].Connection.Node)
+		if err != nil {
+			return err
+		}
+		if dead {
 			d.Session.unlink(i, d.now)
 			d.event(EventParticipantDisconnected, i)
-			closed = true
+			closed, sharer = true, sharer || d.Session.Participants[i].ID == d.Session.Sharer()
 		}
 	}
 	if !closed {
 		return errUnchanged
 	}
-	d.Session.leavePage(d.now)
+	if sharer {
+		d.Session.leavePage(d.now)
+	}
 	return nil
 }

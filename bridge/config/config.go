@@ -22,6 +22,7 @@ type Config struct {
 	Retention      Retention      `yaml:"retention"`
 	Limits         Limits         `yaml:"limits"`
 	Shutdown       Shutdown       `yaml:"shutdown"`
+	Cluster        Cluster        `yaml:"cluster"`
 	Legacy         Legacy         `yaml:"legacy"`
 	Directory      string         `yaml:"directory" doc:"Where conversations and users are: local (kept here), or genesyscloud (read from the organisation of genesysCloud)."`
 	GenesysCloud   GenesysCloud   `yaml:"genesysCloud"`
@@ -217,6 +218,7 @@ func Default() Config {
 			PageFramesPerSecond: 60, PageBytesPerSecond: 1 << 20,
 		},
 		Shutdown: Shutdown{Drain: 10 * time.Second},
+		Cluster:  defaultCluster(),
 		Legacy:   defaultLegacy(),
 
 		Directory: DirectoryLocal, GenesysCloud: defaultGenesysCloud(), Webhooks: defaultWebhooks(),

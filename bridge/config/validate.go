@@ -64,6 +64,7 @@ func (c Config) check(found *problems) {
 	c.checkLegacy(found)
 	c.checkDirectory(found)
 	c.checkWebhooks(found)
+	c.checkCluster(found)
 }
 
 func (c Config) checkRules(found *problems) {

@@ -43,7 +43,7 @@ func (c Config) Warnings() []string {
 	if c.Limits.FailedLoginsPerMinute == 0 && !c.Demo {
 		all = append(all, "limits.failedLoginsPerMinute is 0: secrets may be guessed at any speed.")
 	}
-	return append(append(all, c.legacyWarnings()...), c.directoryWarnings()...)
+	return append(append(append(all, c.legacyWarnings()...), c.directoryWarnings()...), c.clusterWarnings()...)
 }
 
 // plainHost returns the host of a plain http URL.

@@ -74,6 +74,11 @@ func (h *Hub) tryOpen(c *fiber.Ctx) error {
 	if err := checkHandshake(c); err != nil {
 		return err
 	}
+	if h.owned != nil {
+		if relayed, err := h.owned.Relay(c, e.session); relayed || err != nil {
+			return err
+		}
+	}
 	if err := h.reserve(e.network, e.token == "" && e.secret == ""); err != nil {
 		return err
 	}
@@ -328,7 +333,23 @@ func (h *Hub) connect(ctx context.Context, e entry, s cobrowse.Session, by byCal
 	} else {
 		r.ParticipantID, r.Secret = by.participant, by.secret
 	}
-	return h.service.Connect(ctx, r)
+	if h.owned == nil {
+		return h.service.Connect(ctx, r)
+	}
+	if by.token == "" { // nobody takes a room with a secret that does not fit
+		if p, ok := s.Participant(by.participant); !ok || !p.Resumes(by.secret, by.tab, h.clock.Now()) {
+			return cobrowse.Joined{}, resumeInvalid()
+		}
+	}
+	// The room before the token or secret is used up: who is sent on needs it there.
+	if err := h.owned.Hold(ctx, s.ID); err != nil {
+		return cobrowse.Joined{}, err
+	}
+	joined, err := h.service.Connect(ctx, r)
+	if err != nil {
+		h.owned.Drop(s.ID)
+	}
+	return joined, err
 }
 
 // byCookie reports whether the participant's next secret goes into a cookie:

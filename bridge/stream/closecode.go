@@ -2,9 +2,11 @@ package stream
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/cobridge/cobridge"
+	"github.com/cobridge/cobridge/bridge/cluster"
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
@@ -61,6 +63,9 @@ func CloseCodes() []CloseCode {
 // closeFor names the close code for a failure of the service, and the reason
 // that goes with it.
 func closeFor(err error) (CloseCode, string) {
+	if _, ok := errors.AsType[*cluster.ElsewhereError](err); ok {
+		return closeGoingAway, comeAgain(0)
+	}
 	code := cobridge.CodeOf(err)
 	switch code {
 	case cobridge.CodeJoinTokenInvalid, cobridge.CodeJoinTokenExpired, cobridge.CodeJoinTokenUsed, cobridge.CodeResumeInvalid,

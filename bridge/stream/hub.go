@@ -75,6 +75,19 @@ type Config struct {
 	Grace   time.Duration
 	Limits  Limits // zero = defaults
 	Metrics Metrics
+	Rooms   Rooms // nil = every room is in this process
+}
+
+// Rooms knows in which of several processes the room of a session is.
+type Rooms interface {
+	// Relay takes a request whose room is in another process there, and reports whether
+	// it did.
+	Relay(c *fiber.Ctx, id cobrowse.SessionID) (bool, error)
+	// Hold takes the room for one more link, whose client has shown that it may come in.
+	// It fails with CodeUnavailable while another process has it.
+	Hold(ctx context.Context, id cobrowse.SessionID) error
+	// Drop gives the room back for one link that Hold took it for.
+	Drop(id cobrowse.SessionID)
 }
 
 // Hub holds the open connections of this process.
@@ -90,6 +103,7 @@ type Hub struct {
 	grace       time.Duration
 	limits      Limits
 	metrics     Metrics
+	owned       Rooms // may be nil
 	upgrader    websocket.FastHTTPUpgrader
 
 	handlers sync.WaitGroup // one for each admission, until its connection has ended
@@ -115,7 +129,7 @@ type counts struct{ open, strangers int }
 func New(cfg Config) *Hub {
 	h := &Hub{
 		service: cfg.Service, events: cfg.Events, deployments: cfg.Deployments, clock: cfg.Clock, wall: cfg.Wall, log: cfg.Log,
-		ownOrigins: slices.Clone(cfg.OwnOrigins), cookie: cfg.Cookie, grace: cmp.Or(cfg.Grace, cobrowse.DefaultRules().Grace), limits: cfg.Limits.withDefaults(), metrics: cfg.Metrics,
+		ownOrigins: slices.Clone(cfg.OwnOrigins), cookie: cfg.Cookie, grace: cmp.Or(cfg.Grace, cobrowse.DefaultRules().Grace), limits: cfg.Limits.withDefaults(), metrics: cfg.Metrics, owned: cfg.Rooms,
 		links: map[*link]struct{}{}, rooms: map[cobrowse.SessionID]*room{}, networks: map[string]*counts{},
 	}
 	if h.wall == nil {
@@ -197,6 +211,23 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("close streams: %w", ctx.Err())
 	}
 }
+
+// GiveUp closes the links of a session whose room is in another process now. Their
+// clients come again, and are led there.
+func (h *Hub) GiveUp(id cobrowse.SessionID) {
+	r := h.room(id)
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, l := range r.links {
+		l.shut(closeGoingAway, comeAgain(i))
+	}
+}
+
+// comeAgain is the reason that goes with closeGoingAway where the way is free.
+func comeAgain(i int) string { return fmt.Sprintf(`{"retryMs":%d}`, 100+(i*97)%400) }
 
 // Pictures returns what the pictures of all sessions have come to since the start,
 // and how large they are now.
@@ -289,8 +320,14 @@ func (h *Hub) disconnected(m member) {
 		err = h.service.Disconnected(ctx, m.session, m.participant, m.number)
 		cancel()
 		if err == nil || cobridge.CodeOf(err) == cobridge.CodeNotFound {
-			return
+			break
 		}
+	}
+	if h.owned != nil {
+		h.owned.Drop(m.session) // not before: whoever takes the room then finds the link closed
+	}
+	if err == nil || cobridge.CodeOf(err) == cobridge.CodeNotFound {
+		return
 	}
 	h.log.Error("stream close not stored", "sessionId", string(m.session), "participantId", string(m.participant), "err", err)
 }

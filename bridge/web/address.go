@@ -11,8 +11,9 @@ import (
 
 // client is what is known of the caller's end of the connection.
 type client struct {
-	addr   netip.Addr
-	secure bool
+	addr    netip.Addr
+	secure  bool
+	relayed bool // another process of ours says so
 }
 
 type clientKey struct{}

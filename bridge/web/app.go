@@ -27,6 +27,8 @@ type Config struct {
 	// certificate for localhost it would force TLS on every other service there.
 	NoHSTS bool
 
+	Relayed RelayedFunc // of requests that another process sends on; nil = there is none
+
 	NewContextID func() string // of requests that bring no correlation id; nil = random UUIDs
 
 	ReadTimeout    time.Duration // for one request, head and body; 15 s
@@ -84,6 +86,11 @@ func Use(app *fiber.App, cfg Config) {
 		Recover(),
 		RefuseSmuggling(), // before anything that looks at the request
 		ClientAddress(cfg.TrustedProxies),
+	)
+	if cfg.Relayed != nil {
+		app.Use(FromNode(cfg.Relayed))
+	}
+	app.Use(
 		SecurityHeaders(cfg.NoHSTS), // after ClientAddress, which knows whether a proxy speaks TLS
 		Deadline(cmp.Or(cfg.RequestTimeout, defaultRequestTimeout)),
 	)
