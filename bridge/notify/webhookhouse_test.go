@@ -22,13 +22,19 @@ type receivers struct {
 	mu     sync.Mutex
 	answer map[string]func(notify.SendRequest) notify.Answer
 	got    []notify.SendRequest
+	hung   chan struct{} // if it is there, an attempt is told here, and ends when it is cut off
 }
 
-func (r *receivers) Send(_ context.Context, in notify.SendRequest) notify.Answer {
+func (r *receivers) Send(ctx context.Context, in notify.SendRequest) notify.Answer {
 	r.mu.Lock()
 	r.got = append(r.got, in)
-	answer := r.answer[in.URL]
+	answer, hung := r.answer[in.URL], r.hung
 	r.mu.Unlock()
+	if hung != nil {
+		hung <- struct{}{}
+		<-ctx.Done()
+		return notify.Answer{Result: notify.ResultTimeout}
+	}
 	if answer == nil {
 		return notify.Answer{Status: 200, Result: notify.ResultDelivered}
 	}
@@ -74,6 +80,7 @@ type post struct {
 	dead     map[notify.DeadReason]int
 	disabled map[notify.DisableReason]int
 	rendered error
+	random   float64 // that spreads attempts
 }
 
 const hookURL, otherURL = "https://example.org/hooks", "https://example.com/hooks"
@@ -110,7 +117,7 @@ func (p *post) on(t *testing.T, store *bolt.Store, shared bool) *notify.Webhooks
 			return fmt.Appendf(nil, `{"n":%d}`, e.Sequence), p.rendered
 		},
 		Ping:   func(notify.Webhook, time.Time) ([]byte, error) { return []byte(`{}`), nil },
-		Random: func() float64 { return 0 },
+		Random: func() float64 { return p.random },
 		Observe: notify.WebhookObserver{
 			Dead:     func(r notify.DeadReason) { p.mu.Lock(); p.dead[r]++; p.mu.Unlock() },
 			Disabled: func(r notify.DisableReason) { p.mu.Lock(); p.disabled[r]++; p.mu.Unlock() },

@@ -3,8 +3,10 @@ package notify_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,7 +99,23 @@ func TestRetrySchedule(t *testing.T) {
 	p.counts(t, w, notify.Tally{})
 }
 
+// TestJitter: attempts come later than the delay by up to a fifth, never sooner.
 func TestJitter(t *testing.T) {
+	t.Parallel()
+	for random, want := range map[float64]time.Duration{0: 100 * time.Second, 0.5: 110 * time.Second, 1: 120 * time.Second} {
+		p := newPost(t, notify.WebhookLimits{Delays: []time.Duration{100 * time.Second}})
+		p.random = random
+		w := p.hook(t, hookURL)
+		p.to.set(hookURL, notify.Answer{Result: notify.ResultRefused})
+		p.record(t, event(1, t0))
+		p.settle(t)
+		if d := p.list(t, w, notify.Pending); len(d) != 1 || !d[0].At.Equal(t0.Add(want)) {
+			t.Errorf("with %g: pending = %+v, want the next attempt after %v", random, d, want)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, notify.WebhookLimits{})
 	w := p.hook(t, hookURL)
@@ -119,6 +137,65 @@ func TestJitter(t *testing.T) {
 			t.Errorf("the next attempt is at %v, want within a day", d.At)
 		}
 	}
+	// However long it wants to be left alone, what is due otherwise comes after an hour.
+	p.to.take(hookURL)
+	p.record(t, event(3, p.clock.Now()))
+	p.after(t, time.Hour-time.Millisecond)
+	if got := p.to.take(hookURL); len(got) != 0 {
+		t.Errorf("%d attempts within the hour, want none", len(got))
+	}
+	p.after(t, time.Millisecond)
+	if got := p.to.take(hookURL); len(got) == 0 {
+		t.Error("after an hour the whole webhook still waits")
+	}
+}
+
+// TestCutOff: an attempt that a stop cuts off is none: it is made again at the start.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, notify.WebhookLimits{})
+	w := p.hook(t, hookURL)
+	p.to.hung = make(chan struct{})
+	p.record(t, event(1, t0))
+	<-p.to.hung
+	p.stop()
+	p.to.hung = nil
+	p.start(t)
+	p.settle(t)
+	if got := p.to.take(hookURL); len(got) != 2 || got[0].ID != got[1].ID {
+		t.Errorf("it was sent %+v, want twice with the same id", got)
+	}
+	if d := p.list(t, w, notify.Delivered); len(d) != 1 || len(d[0].Attempts) != 1 {
+		t.Errorf("delivered = %+v, want one after one attempt", d)
+	}
+}
+
+// TestFailingOneAtATime: a webhook that fails is tried by one attempt, not by as many
+// as it may have.
+func TestFailingOneAtATime(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, notify.WebhookLimits{PerWebhook: 4})
+	p.hook(t, hookURL)
+	p.to.set(hookURL, notify.Answer{Result: notify.ResultRefused})
+	p.record(t, event(1, t0))
+	p.settle(t)
+	var now, most atomic.Int32
+	p.to.setFunc(hookURL, func(notify.SendRequest) notify.Answer {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for range 1000 { // others would come now
+			runtime.Gosched()
+		}
+		most.Store(max(most.Load(), n, now.Load()))
+		return notify.Answer{Result: notify.ResultRefused}
+	})
+	for i := range 8 {
+		p.record(t, event(i+2, t0))
+	}
+	p.settle(t)
+	if most.Load() != 1 {
+		t.Errorf("%d attempts at the same time, want 1", most.Load())
+	}
 }
 
 func TestGone(t *testing.T) {
@@ -137,6 +214,9 @@ func TestGone(t *testing.T) {
 	}
 	p.record(t, event(3, t0))
 	p.counts(t, w, notify.Tally{Dead: 3})
+	if p.dead[notify.DeadGone] != 2 || p.dead[notify.DeadDisabled] != 1 {
+		t.Errorf("dead for these reasons: %v, want what waited gone, and what came later for a disabled webhook", p.dead)
+	}
 	_, err = p.Replay(t.Context(), org, w.ID, p.list(t, w, notify.Dead)[0].ID)
 	wantCode(t, "Replay while it is disabled", err, cobridge.CodeConflict)
 	_, err = p.ReplayDead(t.Context(), org, w.ID, time.Time{})
@@ -256,12 +336,33 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestRotateTwice: that is how a secret that somebody has seen is made worthless at once.
+func TestRotateTwice(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, notify.WebhookLimits{})
+	w := p.hook(t, hookURL)
+	var secrets []string
+	for range 2 {
+		changed, err := p.Rotate(t.Context(), org, w.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, changed.Secrets[0].Text())
+	}
+	p.record(t, event(1, t0))
+	p.settle(t)
+	got := p.to.take(hookURL)
+	if len(got) != 1 || verify(w.Secrets[0].Text(), got[0]) || !verify(secrets[0], got[0]) || !verify(secrets[1], got[0]) {
+		t.Errorf("sent = %+v, want it signed by the latest two secrets alone", got)
+	}
+}
+
 // TestSlowWebhook: who does not answer holds nobody up.
 func TestSlowWebhook(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, notify.WebhookLimits{Workers: 4, PerWebhook: 2})
 	release := make(chan struct{})
-	const slow = 3 // together they would take all workers
+	const slow = 5 // together they would take all workers
 	for i := range slow {
 		url := fmt.Sprintf("https://slow-%d.example/", i)
 		p.hook(t, url)
