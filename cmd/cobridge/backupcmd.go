@@ -217,7 +217,7 @@ that is there is replaced, and kept beside the new one.`,
 
 // printReport says what a file holds.
 func printReport(c console, path string, r bolt.Report) error {
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(plainWriter{c.out}, 0, 0, 2, ' ', 0)
 	row := func(name string, value any) { _, _ = fmt.Fprintf(w, "%s\t%v\n", name, value) } // kept until Flush
 	row("file", path)
 	row("format", r.Format)

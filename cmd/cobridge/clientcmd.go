@@ -206,7 +206,7 @@ func notConfigured(cfg config.Config, id string) error {
 }
 
 func printJSON(c console, value any) error {
-	encoder := json.NewEncoder(c.out)
+	encoder := json.NewEncoder(plainWriter{c.out})
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)
@@ -214,7 +214,7 @@ func printJSON(c console, value any) error {
 
 // printTable prints a table whose rows could all be written, else nothing.
 func printTable(c console, head string, rows func(*tabwriter.Writer) error) error {
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(plainWriter{c.out}, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, head) // kept until Flush, which reports what failed
 	if err := rows(w); err != nil {
 		return err

@@ -25,7 +25,7 @@ func newDeployment(c console) *cobra.Command {
 		}
 		all := api.AllDeployments(ctx, client.Paging{Size: 100})
 		if asJSON {
-			encoder := json.NewEncoder(c.out)
+			encoder := json.NewEncoder(plainWriter{c.out})
 			for d, err := range all {
 				if err != nil {
 					return err

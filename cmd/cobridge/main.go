@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, c console) int {
 		}
 		return exitUsage
 	}
-	_, _ = fmt.Fprintln(c.err, "cobridge:", err)
+	_, _ = fmt.Fprintln(c.err, "cobridge:", plain(err.Error())) // services and files may say anything
 	if _, ok := errors.AsType[failure](err); ok {
 		return exitFailed
 	}

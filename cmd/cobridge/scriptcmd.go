@@ -155,7 +155,7 @@ type jsonLines struct {
 func (l *jsonLines) print(v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	encoder := json.NewEncoder(l.out)
+	encoder := json.NewEncoder(plainWriter{l.out})
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(v) // nobody reads it any more, if that fails
 }

@@ -30,7 +30,7 @@ func newSession(c console) *cobra.Command {
 		}
 		query.Size = 100
 		if asJSON {
-			encoder := json.NewEncoder(c.out)
+			encoder := json.NewEncoder(plainWriter{c.out})
 			for session, err := range api.AllSessions(ctx, query) {
 				if err != nil {
 					return err
@@ -110,7 +110,7 @@ func newSession(c console) *cobra.Command {
 		if asJSON {
 			return printJSON(c, issued)
 		}
-		_, err = fmt.Fprintln(c.out, issued.JoinURL)
+		_, err = fmt.Fprintln(plainWriter{c.out}, issued.JoinURL)
 		return err
 	})
 
@@ -165,7 +165,7 @@ this session until the link expires, at most 15 minutes later.`,
 		if asJSON {
 			return printJSON(c, made)
 		}
-		_, err = fmt.Fprintln(c.out, made.URL)
+		_, err = fmt.Fprintln(plainWriter{c.out}, made.URL)
 		return err
 	})
 

@@ -79,7 +79,7 @@ func newSessionCreate(c console, connect func() (*client.Client, error)) *cobra.
 		if !created {
 			word = "reused"
 		}
-		if _, err := fmt.Fprintln(c.out, word, session.ID); err != nil {
+		if _, err := fmt.Fprintln(plainWriter{c.out}, word, session.ID); err != nil {
 			return err
 		}
 		return printJoinURLs(c, session)
@@ -152,9 +152,9 @@ until it has ended, and print it. A session that ends before it is active is a f
 			return printJSON(c, session)
 		}
 		if session.EndReason != "" {
-			_, err = fmt.Fprintln(c.out, session.State, session.ID, session.EndReason)
+			_, err = fmt.Fprintln(plainWriter{c.out}, session.State, session.ID, session.EndReason)
 		} else {
-			_, err = fmt.Fprintln(c.out, session.State, session.ID)
+			_, err = fmt.Fprintln(plainWriter{c.out}, session.State, session.ID)
 		}
 		return err
 	})

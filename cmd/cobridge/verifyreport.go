@@ -82,7 +82,7 @@ type tablePrinter struct {
 }
 
 func newTablePrinter(out io.Writer, cases []contract.Case) *tablePrinter {
-	p := &tablePrinter{out: out, rows: len("ROWS"), width: len("PROMISE")}
+	p := &tablePrinter{out: plainWriter{out}, rows: len("ROWS"), width: len("PROMISE")}
 	for _, one := range cases {
 		p.rows = max(p.rows, len(strings.Join(one.Rows(), " ")))
 		p.width = max(p.width, utf8.RuneCountInString(promise(one.Name)))

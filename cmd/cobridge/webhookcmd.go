@@ -82,7 +82,7 @@ func listWebhooks(c console, connect *func() (*client.Client, error)) *cobra.Com
 
 // printLines prints one line of JSON for each.
 func printLines[T any](c console, all func(func(T, error) bool)) error {
-	encoder := json.NewEncoder(c.out)
+	encoder := json.NewEncoder(plainWriter{c.out})
 	encoder.SetEscapeHTML(false)
 	for one, err := range all {
 		if err != nil {
