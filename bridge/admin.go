@@ -33,8 +33,9 @@ func operatorOnly(token string) fiber.Handler {
 			return &cobridge.Error{Code: cobridge.CodeNotAuthorized, Message: "This is not for pages."}
 		}
 		if token == "" {
-			// A page whose host name leads here asks as itself, but cannot hide that name.
-			if !web.ClientAddr(c).IsLoopback() || !namesLoopback(string(c.Context().Host())) {
+			// A page whose host name leads here asks as itself, but cannot hide that name. What
+			// a proxy of this machine hands on comes from this machine, whoever has sent it.
+			if !web.ClientAddr(c).IsLoopback() || !namesLoopback(string(c.Context().Host())) || handedOn(c) {
 				return &cobridge.Error{Code: cobridge.CodeNotAuthorized, Message: "Without adminToken only this machine may ask, by its loopback address."}
 			}
 			return c.Next()
@@ -49,6 +50,16 @@ func operatorOnly(token string) fiber.Handler {
 		}
 		return c.Next()
 	}
+}
+
+// handedOn reports whether a request says that a proxy has passed it on.
+func handedOn(c *fiber.Ctx) bool {
+	for _, name := range []string{"Forwarded", fiber.HeaderXForwardedFor, fiber.HeaderXForwardedHost, fiber.HeaderXForwardedProto, "X-Real-Ip", fiber.HeaderVia} {
+		if len(c.Request().Header.Peek(name)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // namesLoopback reports whether the host of a request is one that always is this machine.

@@ -150,6 +150,8 @@ func TestAdminCallers(t *testing.T) {
 		"a name that leads here":         {open, http.Header{"Host": {"rebound.example"}}, http.StatusForbidden},
 		"a page of another origin":       {open, http.Header{"Origin": {"http://shop.example"}}, http.StatusForbidden},
 		"a page that shows it as an img": {open, http.Header{"Sec-Fetch-Site": {"cross-site"}}, http.StatusForbidden},
+		"somebody behind a proxy here":   {open, http.Header{"X-Forwarded-For": {"192.0.2.7"}}, http.StatusForbidden},
+		"behind one that says less":      {open, http.Header{"Via": {"1.1 proxy"}}, http.StatusForbidden},
 		"no token":                       {guarded, nil, http.StatusUnauthorized},
 		"a wrong token":                  {guarded, bearer(adminToken + "x"), http.StatusUnauthorized},
 		"another scheme":                 {guarded, http.Header{"Authorization": {"Basic " + adminToken}}, http.StatusUnauthorized},
