@@ -179,13 +179,14 @@ func statusOf(err error) int {
 // textOf returns what a failure says. The service's own keep the fields and their faults
 // apart from the sentence.
 func textOf(err error) string {
-	text := err.Error()
+	var text strings.Builder
+	text.WriteString(err.Error())
 	if e, ok := errors.AsType[*cobridge.Error](err); ok {
 		for _, d := range e.Details {
-			text += fmt.Sprintf(" [%s: %s]", d.FieldName, d.ErrorCode)
+			_, _ = fmt.Fprintf(&text, " [%s: %s]", d.FieldName, d.ErrorCode)
 		}
 	}
-	return text
+	return text.String()
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
