@@ -146,14 +146,22 @@ func newWitness(next http.RoundTripper) *witness {
 	return &witness{next: next, secrets: map[string]bool{}}
 }
 
-// mostShown bounds what is shown of a body.
-const mostShown = 2000
+const (
+	// mostShown bounds what is shown of a body.
+	mostShown = 2000
+	// mostRead bounds what is kept of an answer; the service's are far below.
+	mostRead = 32 << 20
+)
+
+var errEndless = fmt.Errorf("the answer has more than %d bytes", mostRead)
 
 var (
 	// secretMember is a member of JSON whose value lets somebody in.
 	secretMember = regexp.MustCompile(`"(?:access_token|token|resume|sessionJoinToken|joinToken|userToken|joinCode|sessionToken|client_secret|secret)"\s*:\s*"([^"]{8,})"`)
-	secretQuery  = regexp.MustCompile(`(?:token|client_secret)=([^&\s"'#]{8,})`)
-	jwtShaped    = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]*`)
+	// secretChannel is the address of a notification channel: whoever knows it can listen.
+	secretChannel = regexp.MustCompile(`/channels/([\w-]{8,})`)
+	secretQuery   = regexp.MustCompile(`(?:token|client_secret)=([^&\s"'#]{8,})`)
+	jwtShaped     = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]*`)
 )
 
 func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -170,7 +178,10 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	// What is read goes on to the case, an error at the end of it too.
-	body, readErr := io.ReadAll(resp.Body)
+	body, readErr := io.ReadAll(io.LimitReader(resp.Body, mostRead+1))
+	if len(body) > mostRead {
+		body, readErr = body[:mostRead], errEndless
+	}
 	_ = resp.Body.Close()
 	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{readErr}))
 	shown := body
@@ -198,7 +209,7 @@ func (f failing) Read([]byte) (int, error) {
 }
 
 func (w *witness) harvest(text string) {
-	for _, pattern := range []*regexp.Regexp{secretMember, secretQuery} {
+	for _, pattern := range []*regexp.Regexp{secretMember, secretQuery, secretChannel} {
 		for _, found := range pattern.FindAllStringSubmatch(text, -1) {
 			w.hide(found[1])
 		}
