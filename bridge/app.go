@@ -81,6 +81,7 @@ type App struct {
 	hub          *stream.Hub
 	node         *cluster.Node   // nil unless several processes may serve the store
 	tunnels      *tunnel.Tunnels // to rooms of other processes; nil like node
+	untold       chan news       // to other processes
 	attached     *progress       // of writing attached data
 	counted      func(context.Context, cobrowse.Event) error
 	web          web.Config

@@ -31,7 +31,7 @@ func (a *App) openNodes(ctx context.Context) error {
 	}
 	var roots *tls.Config
 	if file := a.cfg.Cluster.CAFile; file != "" {
-		pem, err := os.ReadFile(file)
+		pem, err := os.ReadFile(file) //nolint:gosec // the operator names it
 		if err != nil {
 			return fmt.Errorf("read cluster.caFile: %w", err)
 		}
@@ -46,6 +46,7 @@ func (a *App) openNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.untold = make(chan news, waitingNews)
 	a.tunnels = tunnel.New(tunnel.Config{Node: a.node, Key: key, Clock: wall, Log: a.log, TLS: roots, Metrics: a.metrics.tunnels()})
 	a.metrics.nodes(a.node.Stats)
 	return nil

@@ -9,6 +9,8 @@ import (
 	"github.com/cobridge/cobridge/bridge/notify"
 	"github.com/cobridge/cobridge/bridge/notify/socket"
 	"github.com/cobridge/cobridge/cobrowse"
+	"github.com/cobridge/cobridge/conversations"
+	"github.com/cobridge/cobridge/oauth"
 )
 
 // wall is the clock of sockets' deadlines: they are of this world, whatever time the
@@ -17,8 +19,13 @@ func wall() time.Time { return time.Now() } //nolint:forbidigo // it is what it 
 
 // openNotifications builds notification channels, which end with their tokens.
 func (a *App) openNotifications(o Options) {
-	a.notify = notify.New(notify.Config{Store: a.store, Clock: a.clock, Tokens: a.oauth, Users: a.directory, NewID: o.newIDs("channel")})
-	a.deaf = a.oauth.Subscribe(a.notify.Revoked)
+	a.notify = notify.New(notify.Config{Store: a.store, Clock: a.clock, Tokens: a.oauth, Users: a.directory, NewID: o.newIDs("channel"), Changed: func(id notify.ChannelID, opened bool) {
+		a.tell(news{Channel: id, Opened: opened})
+	}})
+	a.deaf = a.oauth.Subscribe(func(r oauth.Revocation) {
+		a.notify.Revoked(r)
+		a.tell(news{Client: r.ClientID, Token: r.TokenID})
+	})
 }
 
 // mountNotifications adds their WebSocket, and has them hear of what d knows.
@@ -34,7 +41,10 @@ func (a *App) mountNotifications(d api.Deps, address *limit.Limiter) {
 	a.sockets = socket.New(cfg)
 	a.sockets.Mount(a.fiber)
 	a.feed = api.NewFeed(d, a.notify, a.log)
-	a.local.OnChange(a.feed.ConversationChanged)
+	a.local.OnChange(func(ctx context.Context, org conversations.OrgID, id conversations.ID) {
+		a.feed.ConversationChanged(ctx, org, id)
+		a.tell(news{Org: org, Conversation: id})
+	})
 	if a.cloud != nil {
 		a.cloud.OnChange(a.feed.ConversationChanged)
 	}

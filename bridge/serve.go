@@ -49,6 +49,8 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.node != nil {
 		work("nodes", a.node.Run)
+		work("news to other nodes", a.tellOthers)
+		work("news of other nodes", a.hearOthers)
 	}
 	work("purge", a.purge)
 	work("telling webhooks", a.tellWebhooks)

@@ -36,11 +36,12 @@ const (
 	DefaultBeat = 2 * time.Second
 	DefaultLife = 10 * time.Second
 
-	keepLease = 24 * time.Hour   // of rooms that nobody renews; after it their fencing numbers begin anew
-	keepEvery = 5                // beats between two renewals of all rooms
-	goneAgain = 15 * time.Second // after a burial, others do what it is for
-	lastWords = 2 * time.Second  // for leaving
-	maxSkew   = 2 * time.Second
+	keepLease   = 24 * time.Hour   // of rooms that nobody renews; after it their fencing numbers begin anew
+	keepEvery   = 5                // beats between two renewals of all rooms
+	goneAgain   = 15 * time.Second // after a burial, others do what it is for
+	listenAgain = 500 * time.Millisecond
+	lastWords   = 2 * time.Second // for leaving
+	maxSkew     = 2 * time.Second
 )
 
 // Node is this process among those that serve the store.
@@ -331,6 +332,39 @@ func (n *Node) Leave(ctx context.Context) {
 	defer cancel()
 	if _, err := n.store.Bury(ctx, n.ID(), true); err != nil {
 		n.log.WarnContext(ctx, "the other nodes cannot be told that this one goes", "err", err)
+	}
+}
+
+// Tell has the other processes hear a text, as far as they listen.
+func (n *Node) Tell(ctx context.Context, text string) error { return n.store.Tell(ctx, text) }
+
+// Listen calls fn for each text that is told, by this process too, until ctx ends, and
+// returns nil. Whenever some may have been missed, and at the start, it calls missed. fn
+// and missed are called one at a time.
+func (n *Node) Listen(ctx context.Context, missed func(), fn func(text string)) error {
+	var turn sync.Mutex
+	for {
+		ready := func() {
+			turn.Lock()
+			defer turn.Unlock()
+			missed()
+		}
+		err := n.store.Listen(ctx, ready, func(text string) {
+			turn.Lock()
+			defer turn.Unlock()
+			fn(text)
+		})
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was to end
+		}
+		n.log.WarnContext(ctx, "the other nodes are not heard at the moment", "err", err)
+		timer := time.NewTimer(listenAgain)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
 	}
 }
 

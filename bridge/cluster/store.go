@@ -69,4 +69,11 @@ type Store interface {
 	// Release gives a room back if the lease is still that one. The number of the next
 	// one is larger, for as long as keep.
 	Release(ctx context.Context, session cobrowse.SessionID, l Lease, keep time.Duration) error
+
+	// Tell has every process that listens hear a text, this one too. Who does not listen
+	// at the moment misses it.
+	Tell(ctx context.Context, text string) error
+	// Listen calls fn for each text until the connection is lost or ctx ends, and returns
+	// why. It calls ready once no later text will be missed.
+	Listen(ctx context.Context, ready func(), fn func(text string)) error
 }

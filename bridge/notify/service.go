@@ -36,6 +36,10 @@ type Config struct {
 	// NewID makes the ids of channels. Nil = random ones, 122 bits of which cannot be
 	// guessed; whoever sets it gives that up, as a test double may.
 	NewID func() string
+
+	// Changed is told of channels that have other topics, or that somebody has connected
+	// to (opened); see [Service.ChangedElsewhere]. It must not wait. Nil = nobody is told.
+	Changed func(id ChannelID, opened bool)
 }
 
 // Service is the rules of channels.
@@ -46,6 +50,7 @@ type Service struct {
 	users  Users
 	limits Limits
 	newID  func() string
+	tell   func(id ChannelID, opened bool)
 
 	mu     sync.RWMutex
 	lines  map[ChannelID]*Line
@@ -55,7 +60,7 @@ type Service struct {
 // New returns a Service without connections.
 func New(cfg Config) *Service {
 	return &Service{
-		store: cfg.Store, clock: cfg.Clock, tokens: cfg.Tokens, users: cfg.Users, limits: cfg.Limits.withDefaults(), newID: cfg.NewID,
+		store: cfg.Store, clock: cfg.Clock, tokens: cfg.Tokens, users: cfg.Users, limits: cfg.Limits.withDefaults(), newID: cfg.NewID, tell: cfg.Changed,
 		lines: map[ChannelID]*Line{}, topics: map[conversations.OrgID]map[string]map[*Line]struct{}{},
 	}
 }
@@ -71,6 +76,9 @@ func (s *Service) Create(ctx context.Context, p oauth.Principal) (Channel, error
 	removed, err := s.store.CreateNotificationChannel(ctx, c, s.room)
 	if err != nil {
 		return Channel{}, fmt.Errorf("open notification channel: %w", err)
+	}
+	for _, id := range removed {
+		s.changed(id, false)
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -203,6 +211,7 @@ func (s *Service) Open(ctx context.Context, id ChannelID) (*Line, error) {
 		l.Close()
 		return nil, fmt.Errorf("connect to notification channel: %w", err)
 	}
+	s.changed(id, true)
 	return l, nil
 }
 

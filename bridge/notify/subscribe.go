@@ -64,6 +64,7 @@ func (s *Service) Subscribe(ctx context.Context, p oauth.Principal, id ChannelID
 		return nil, fmt.Errorf("subscribe: %w", err)
 	}
 	s.apply(c)
+	s.changed(id, false)
 	return append(c.Subscriptions(), refused...), nil
 }
 
@@ -82,6 +83,7 @@ func (s *Service) Unsubscribe(ctx context.Context, p oauth.Principal, id Channel
 		return fmt.Errorf("unsubscribe: %w", err)
 	}
 	s.apply(c)
+	s.changed(id, false)
 	return nil
 }
 

@@ -112,7 +112,7 @@ func (tn *tunnel) up(client, owner net.Conn, early []byte) {
 	if len(early) > 0 && tn.write(owner, early) != nil {
 		return
 	}
-	buffer := tn.all.buffers.Get().(*[chunk]byte) //nolint:forcetypeassert,errcheck // nothing else is in it
+	buffer := tn.all.buffers.Get().(*[chunk]byte) //nolint:forcetypeassert // nothing else is in it
 	defer tn.all.buffers.Put(buffer)
 	for {
 		if client.SetReadDeadline(tn.all.clock.Now().Add(silence)) != nil {
@@ -138,7 +138,7 @@ func (tn *tunnel) hangUp() {
 // down carries what the owner says. It reports whether the client was told at the end,
 // by the owner or here.
 func (tn *tunnel) down(owner, client net.Conn) bool {
-	buffer := tn.all.buffers.Get().(*[chunk]byte) //nolint:forcetypeassert,errcheck // nothing else is in it
+	buffer := tn.all.buffers.Get().(*[chunk]byte) //nolint:forcetypeassert // nothing else is in it
 	defer tn.all.buffers.Put(buffer)
 	var at border
 	for {

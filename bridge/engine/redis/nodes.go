@@ -3,9 +3,13 @@ package redis
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
+
+	"github.com/redis/rueidis"
 
 	"github.com/cobridge/cobridge/bridge/cluster"
 	"github.com/cobridge/cobridge/cobrowse"
@@ -20,6 +24,7 @@ const (
 	nodesUntil  = "{nodes}:until"
 	nodesPeers  = "{nodes}:peers"
 	nodesBuried = "{nodes}:buried"
+	nodesNews   = "{nodes}:news" // a channel
 )
 
 const (
@@ -262,4 +267,58 @@ func (s *Store) Keep(ctx context.Context, held map[cobrowse.SessionID]cluster.Le
 func (s *Store) Release(ctx context.Context, session cobrowse.SessionID, l cluster.Lease, keep time.Duration) error {
 	_, err := s.run(ctx, call{newScript(releaseRoomText), []string{s.roomKey(session)}, []string{l.Node, strconv.FormatUint(l.Fence, 10), milliseconds(keep)}})
 	return err
+}
+
+// Tell implements [cluster.Store].
+func (s *Store) Tell(ctx context.Context, text string) error {
+	_, err := s.do(ctx, s.client.B().Spublish().Channel(s.key(nodesNews)).Message(text).Build())
+	return err
+}
+
+// newsWaiting may be heard and not be done yet.
+const newsWaiting = 4096
+
+var errBehind = errors.New("more is told than can be done")
+
+// Listen implements [cluster.Store].
+func (s *Store) Listen(ctx context.Context, ready func(), fn func(text string)) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	listening, cancel := context.WithCancelCause(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel(nil)
+	heard, subscribed := make(chan string, newsWaiting), make(chan struct{}, 1)
+	work.Go(func() { // not in the driver's goroutine: what is done may ask the server
+		for {
+			select {
+			case <-listening.Done():
+				return
+			case <-subscribed:
+				ready()
+			case text := <-heard:
+				fn(text)
+			}
+		}
+	})
+	// The driver connects and subscribes again by itself; each time something may have
+	// been missed.
+	hooked := rueidis.WithOnSubscriptionHook(listening, func(rueidis.PubSubSubscription) {
+		select {
+		case subscribed <- struct{}{}:
+		default: // it waits already
+		}
+	})
+	err := s.client.Receive(hooked, s.client.B().Ssubscribe().Channel(s.key(nodesNews)).Build(), func(m rueidis.PubSubMessage) {
+		select {
+		case heard <- m.Message:
+		default:
+			cancel(errBehind) // whoever listens begins anew, and looks what was missed
+		}
+	})
+	if cause := context.Cause(listening); errors.Is(cause, errBehind) {
+		return cause
+	}
+	return s.failure(ctx, err)
 }
