@@ -243,6 +243,7 @@ type story struct {
 	agent, supervisor *live.Viewer
 	session           client.Session
 	ended             atomic.Int64
+	abrupt            atomic.Int64 // connections that were lost without a close code
 }
 
 func (c *nodes) story(ctx context.Context) *story {
@@ -263,6 +264,9 @@ func (c *nodes) story(ctx context.Context) *story {
 			}
 			if e.Kind == live.EventEnded {
 				s.ended.Add(1)
+			}
+			if e.Kind == live.EventLost && !strings.Contains(e.Why, "goingAway") {
+				s.abrupt.Add(1)
 			}
 		}
 	}
@@ -472,5 +476,34 @@ func TestThreeNodesOwnerSuspended(t *testing.T) {
 	<-s.sharer.Done()
 	if _, ok := errors.AsType[*live.EndedError](s.sharer.Err()); !ok {
 		t.Errorf("the sharer's end is %v, want that of the session", s.sharer.Err())
+	}
+}
+
+// A rolling restart: each node stops well, the one that has the room included. Clients
+// are told when to come again, and nobody has to join again.
+func TestThreeNodesRestarted(t *testing.T) {
+	t.Parallel()
+	c := startNodes(t, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	s := c.story(ctx)
+	s.shows(ctx, t, "nothing")
+	for i := range c.processes {
+		c.processes[i].signal(t, syscall.SIGTERM)
+		if err := c.processes[i].cmd.Wait(); err != nil {
+			t.Errorf("node %d ended with %v", i, err)
+		}
+		text := fmt.Sprintf("without node %d", i)
+		if err := s.sharer.Text("#count", text); err != nil {
+			t.Errorf("Text: %v", err)
+		}
+		s.shows(ctx, t, text)
+		c.start(i)
+	}
+	if n := s.ended.Load(); n != 0 {
+		t.Errorf("%d had to leave, want 0", n)
+	}
+	if n := s.abrupt.Load(); n != 0 {
+		t.Errorf("%d connections ended without a word, want 0", n)
 	}
 }
