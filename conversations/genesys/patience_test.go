@@ -193,6 +193,33 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
+// Callers who leave say nothing about the service: it is not left alone for them.
+func TestBreakerOfCallersWhoLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var slow atomic.Bool
+		slow.Store(true)
+		d := bubble(t, genesys.Config{Retries: -1, Failures: 3, Rest: time.Hour}, func(r *http.Request) (*http.Response, error) {
+			if slow.Load() {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return response(202, `"accepted"`), nil
+		})
+		for range 10 {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Millisecond, cancel)
+			if err := d.Disconnect(ctx, org, talk); err == nil {
+				t.Fatal("Disconnect of a caller who left is no error")
+			}
+		}
+		slow.Store(false)
+		if err := d.Disconnect(t.Context(), org, talk); err != nil {
+			t.Errorf("Disconnect afterwards: %v", err)
+		}
+	})
+}
+
 // The number of calls at the same time is bounded.
 func TestParallelCalls(t *testing.T) {
 	t.Parallel()
