@@ -25,6 +25,7 @@ type node struct {
 	text     string
 	parent   *node
 	children []*node
+	depth    int // nodes above it; of the viewer's alone
 
 	value   string // what a field holds
 	checked bool   // a box, a choice
@@ -35,6 +36,7 @@ type tree struct {
 	root *node
 	byID map[int]*node
 	last int // id
+	size int // nodes
 }
 
 func newTree() *tree { return &tree{byID: map[int]*node{}} }
@@ -44,6 +46,7 @@ func (t *tree) add(n *node) {
 	t.last++
 	n.id = t.last
 	t.byID[n.id] = n
+	t.size++
 	for _, c := range n.children {
 		c.parent = n
 		t.add(c)
@@ -53,6 +56,7 @@ func (t *tree) add(n *node) {
 // forget takes a node and what is in it out of the index.
 func (t *tree) forget(n *node) {
 	delete(t.byID, n.id)
+	t.size--
 	for _, c := range n.children {
 		t.forget(c)
 	}

@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/fasthttp/websocket"
 )
 
 // Picture is what a viewer sees of the shared page at one moment.
 type Picture struct {
 	URL    string  `json:"url"`
 	Title  string  `json:"title"`
-	Text   string  `json:"text"` // what a person reads: a line for each block; fields are not in it
-	Fields []Field `json:"fields,omitempty"`
-	Width  int     `json:"width"` // of the sharer's window, CSS pixels
+	Text   string  `json:"text"`             // what a person reads: a line for each block; fields are not in it
+	Fields []Field `json:"fields,omitempty"` // the first 2,000
+	Width  int     `json:"width"`            // of the sharer's window, CSS pixels
 	Height int     `json:"height"`
 	Left   int     `json:"left,omitempty"` // scrolled by
 	Top    int     `json:"top,omitempty"`
@@ -38,6 +40,18 @@ func (p Picture) Field(name string) (Field, bool) {
 		return Field{}, false
 	}
 	return p.Fields[i], true
+}
+
+// Bounds of a picture, far beyond those of pages that people can use. A hostile sharer's
+// would otherwise take all memory, or the stack.
+const (
+	mostNodes  = 200_000
+	mostDepth  = 2_000
+	mostFields = 2_000
+)
+
+func tooLarge() error {
+	return &Error{Code: "tooLarge", Reason: "the shared page is", Status: websocket.CloseMessageTooBig}
 }
 
 // errBroken is a picture that the next event does not fit: it is asked for again.
@@ -73,11 +87,7 @@ type wireEvent struct {
 		Removes []struct {
 			ID int `json:"id"`
 		} `json:"removes"`
-		Adds []struct {
-			Parent int      `json:"parentId"`
-			Next   *int     `json:"nextId"`
-			Node   wireNode `json:"node"`
-		} `json:"adds"`
+		Adds  []wireAdd `json:"adds"`
 		Texts []struct {
 			ID    int     `json:"id"`
 			Value *string `json:"value"`
@@ -92,6 +102,13 @@ type wireEvent struct {
 		Text      string  `json:"text"`
 		IsChecked bool    `json:"isChecked"`
 	} `json:"data"`
+}
+
+// wireAdd is a node that is new.
+type wireAdd struct {
+	Parent int      `json:"parentId"`
+	Next   *int     `json:"nextId"`
+	Node   wireNode `json:"node"`
 }
 
 // screen is the picture as it is rebuilt.
@@ -126,7 +143,10 @@ func (s *screen) event(e *wireEvent) error {
 			return errBroken
 		}
 		s.tree = newTree()
-		s.tree.root = s.build(*d.Node)
+		var err error
+		if s.tree.root, err = s.build(*d.Node, nil, nil); err != nil {
+			return err
+		}
 		s.left, s.top = int(d.Offset.Left), int(d.Offset.Top)
 	case eventIncremental:
 		if s.tree == nil {
@@ -137,9 +157,16 @@ func (s *screen) event(e *wireEvent) error {
 	return nil
 }
 
-// build makes nodes; fields hold what their attributes say.
-func (s *screen) build(w wireNode) *node {
-	n := &node{id: w.ID, kind: w.Type, name: strings.ToLower(w.TagName), text: w.Text}
+// build makes nodes; fields hold what their attributes say. It calls made, if that is
+// not nil, with the number of each.
+func (s *screen) build(w wireNode, parent *node, made func(id int)) (*node, error) {
+	n := &node{id: w.ID, kind: w.Type, name: strings.ToLower(w.TagName), text: w.Text, parent: parent}
+	if parent != nil {
+		n.depth = parent.depth + 1
+	}
+	if s.tree.size++; s.tree.size > mostNodes || n.depth > mostDepth {
+		return nil, tooLarge()
+	}
 	if w.Type == kindDoctype {
 		n.name = w.Name
 	}
@@ -148,12 +175,17 @@ func (s *screen) build(w wireNode) *node {
 		setAttributes(n, w.Attributes)
 	}
 	s.tree.byID[n.id] = n
+	if made != nil {
+		made(n.id)
+	}
 	for _, c := range w.Children {
-		child := s.build(c)
-		child.parent = n
+		child, err := s.build(c, n, made)
+		if err != nil {
+			return nil, err
+		}
 		n.children = append(n.children, child)
 	}
-	return n
+	return n, nil
 }
 
 func setAttributes(n *node, attributes map[string]any) {
@@ -213,33 +245,8 @@ func (s *screen) mutate(e *wireEvent) error {
 			s.tree.remove(n)
 		}
 	}
-	// Additions may refer to each other, in any order.
-	for waiting := d.Adds; len(waiting) > 0; {
-		later := waiting[:0:0]
-		for _, add := range waiting {
-			parent := s.tree.byID[add.Parent]
-			next := (*node)(nil)
-			if add.Next != nil {
-				next = s.tree.byID[*add.Next]
-			}
-			if parent == nil || add.Next != nil && next == nil {
-				later = append(later, add)
-				continue
-			}
-			n := s.build(add.Node)
-			n.parent = parent
-			at := len(parent.children)
-			if next != nil {
-				if i := slices.Index(parent.children, next); i >= 0 {
-					at = i
-				}
-			}
-			parent.children = slices.Insert(parent.children, at, n)
-		}
-		if len(later) == len(waiting) {
-			return errBroken
-		}
-		waiting = later
+	if err := s.adds(d.Adds); err != nil {
+		return err
 	}
 	for _, t := range d.Texts {
 		if n := s.tree.byID[t.ID]; n != nil && t.Value != nil {
@@ -254,6 +261,55 @@ func (s *screen) mutate(e *wireEvent) error {
 	return nil
 }
 
+// adds puts new nodes where they belong. They may refer to each other, in any order: one
+// whose parent or neighbour is not there yet waits for it.
+func (s *screen) adds(all []wireAdd) error {
+	waiting, waits := map[int][]wireAdd{}, 0
+	for _, first := range all {
+		for ready := []wireAdd{first}; len(ready) > 0; {
+			add := ready[0]
+			ready = ready[1:]
+			if id, missing := s.missing(add); missing {
+				waiting[id] = append(waiting[id], add)
+				waits++
+				continue
+			}
+			parent, next := s.tree.byID[add.Parent], (*node)(nil)
+			if add.Next != nil {
+				next = s.tree.byID[*add.Next]
+			}
+			n, err := s.build(add.Node, parent, func(id int) {
+				ready = append(ready, waiting[id]...)
+				waits -= len(waiting[id])
+				delete(waiting, id)
+			})
+			if err != nil {
+				return err
+			}
+			at := len(parent.children)
+			if i := slices.Index(parent.children, next); i >= 0 {
+				at = i
+			}
+			parent.children = slices.Insert(parent.children, at, n)
+		}
+	}
+	if waits > 0 {
+		return errBroken
+	}
+	return nil
+}
+
+// missing returns a node that must be there before another can be added.
+func (s *screen) missing(add wireAdd) (id int, missing bool) {
+	if s.tree.byID[add.Parent] == nil {
+		return add.Parent, true
+	}
+	if add.Next != nil && s.tree.byID[*add.Next] == nil {
+		return *add.Next, true
+	}
+	return 0, false
+}
+
 // picture is what is seen now.
 func (s *screen) picture() Picture {
 	p := Picture{URL: s.href, Width: s.width, Height: s.height, Left: s.left, Top: s.top}
@@ -265,7 +321,7 @@ func (s *screen) picture() Picture {
 		if n.isField() && n.fieldType() != "hidden" {
 			p.Fields = append(p.Fields, fieldOf(n))
 		}
-		return true
+		return len(p.Fields) < mostFields
 	})
 	return p
 }

@@ -189,7 +189,9 @@ func (s *stream) call(ctx context.Context, address string, in, out any) ([]*http
 		defer own.CloseIdleConnections()
 		transport = own
 	}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
+	// The token is for the service, wherever that says that it would like it sent.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := (&http.Client{Transport: transport, CheckRedirect: stay}).Do(req)
 	if err != nil {
 		return nil, unreachable(err)
 	}

@@ -129,6 +129,9 @@ func (v *Viewer) ev(epoch uint32, number uint64, full bool, events json.RawMessa
 	}
 	v.next = number + 1
 	if err := v.screen.apply(events); err != nil {
+		if _, ok := errors.AsType[*Error](err); ok {
+			return err // asked for again it would be the same
+		}
 		v.rebuild = 0
 		return v.need()
 	}
