@@ -122,7 +122,7 @@ func (a *App) mountLegacy(l api.Limits, p *pages.Pages) error {
 	live.Limits = legacy.LiveLimits{Limits: limits, Starts: l.Starts, SessionTokens: l.SessionTokens}
 	legacy.MountLive(a.fiber, live)
 	a.channels = legacy.NewChannels(legacy.ChannelsConfig{
-		Live: live, Events: a.store, Clock: wall, CallbackPolling: a.cfg.Legacy.CallbackPolling,
+		Live: live, Events: a.store, Clock: wall, CallbackPolling: a.cfg.Legacy.CallbackPolling, Prefix: a.nodeName(), Forward: a.forwardClient(),
 		Limits: bayeux.Limits{ClientsPerNetwork: a.cfg.Limits.StreamsPerAddress, SocketsPerNetwork: a.cfg.Limits.StreamsPerAddress},
 	})
 	a.channels.Mount(a.fiber)

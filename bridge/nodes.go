@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
+	"github.com/cobridge/cobridge/bridge/bayeux"
 	"github.com/cobridge/cobridge/bridge/cluster"
 	"github.com/cobridge/cobridge/bridge/cluster/tunnel"
 	"github.com/cobridge/cobridge/bridge/stream"
@@ -83,6 +84,20 @@ func (a *App) rooms() stream.Rooms {
 		return nil
 	}
 	return sharedRooms{Node: a.node, tunnels: a.tunnels}
+}
+
+// forwardClient takes requests of CometD clients to the process whose name their ids
+// begin with; nil if there is no other.
+func (a *App) forwardClient() func(c *fiber.Ctx, id bayeux.ClientID) (bool, error) {
+	if a.node == nil {
+		return nil
+	}
+	return func(c *fiber.Ctx, id bayeux.ClientID) (bool, error) {
+		if len(id) <= cluster.IDSize {
+			return false, nil
+		}
+		return a.tunnels.Forward(c, string(id[:cluster.IDSize]))
+	}
 }
 
 // relayed tells of requests that other processes send on; nil if there are none.

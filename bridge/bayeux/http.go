@@ -112,6 +112,11 @@ func (s *Server) poll(c *fiber.Ctx, request Request, body []byte, callback strin
 	if err != nil {
 		return err
 	}
+	if id := s.stranger(messages); id != "" {
+		if forwarded, err := s.cfg.Forward(c, id); forwarded || err != nil {
+			return err
+		}
+	}
 	head := &c.Response().Header
 	head.Set(fiber.HeaderCacheControl, "no-store")
 	head.Set(fiber.HeaderXContentTypeOptions, "nosniff")
@@ -132,6 +137,23 @@ func (s *Server) poll(c *fiber.Ctx, request Request, body []byte, callback strin
 	}
 	c.Response().SetBodyRaw(answer)
 	return nil
+}
+
+// stranger returns the id of the client that sends messages if it is not known here and
+// may be elsewhere. All messages of a request are of one client.
+func (s *Server) stranger(messages []message) ClientID {
+	if s.cfg.Forward == nil {
+		return ""
+	}
+	for i := range messages {
+		if id := messages[i].clientID; id != "" {
+			if s.client(id) == nil {
+				return id
+			}
+			return ""
+		}
+	}
+	return ""
 }
 
 // preflight tells a browser what a page of another origin may send.

@@ -14,13 +14,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/cobridge/cobridge"
 )
 
 // ClientID names a client. It is the only credential that a client has: 26
-// letters and digits, unguessable, not to be logged.
+// letters and digits, unguessable, not to be logged; and [Config].Prefix before them.
 type ClientID string
 
 // Transport is a way in which clients connect, spelled as in the protocol.
@@ -89,6 +90,14 @@ type Config struct {
 	// AllowHeaders are names of headers that pages of other origins may send,
 	// besides Content-Type and Authorization.
 	AllowHeaders []string
+
+	// Prefix begins the ids of clients of this process, where there are others: letters
+	// and digits, at most 64. Nil = nothing.
+	Prefix func() string
+	// Forward takes a request over HTTP that comes from a client which is not here to the
+	// process whose prefix its id has, and reports whether it did; then it is answered.
+	// Nil = there is no other process.
+	Forward func(c *fiber.Ctx, id ClientID) (bool, error)
 
 	// OnHandshake is asked about each new client; ext is what the handshake had
 	// under that name, nil without any. What it returns becomes Client.Value. An
@@ -238,7 +247,11 @@ func (s *Server) client(id ClientID) *client {
 
 // enter makes a new client, if there is a place for it.
 func (s *Server) enter(request *Request, value any, acks bool) (*client, *Error) {
-	c := &client{server: s, id: ClientID(rand.Text()), value: value, network: request.Network, acks: acks, rate: rate.NewLimiter(rate.Limit(s.limits.PerSecond), s.limits.Messages)}
+	id := ClientID(rand.Text())
+	if s.cfg.Prefix != nil {
+		id = ClientID(s.cfg.Prefix()) + id
+	}
+	c := &client{server: s, id: id, value: value, network: request.Network, acks: acks, rate: rate.NewLimiter(rate.Limit(s.limits.PerSecond), s.limits.Messages)}
 	s.mu.Lock()
 	n := s.networks[c.network]
 	if n == nil {

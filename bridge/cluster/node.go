@@ -16,6 +16,9 @@ import (
 	"github.com/cobridge/cobridge/cobrowse"
 )
 
+// IDSize is the length of every name of a process, in letters and digits.
+const IDSize = 26
+
 // Config is what a Node is built from. Store, Clock and Log are required.
 type Config struct {
 	Store   Store
@@ -368,8 +371,8 @@ func (n *Node) Listen(ctx context.Context, missed func(), fn func(text string)) 
 	}
 }
 
-// peer finds somebody who lives. Those who have come since the latest beat are asked for.
-func (n *Node) peer(ctx context.Context, id string) (Peer, bool, error) {
+// Find finds somebody who lives. Those who have come since the latest beat are asked for.
+func (n *Node) Find(ctx context.Context, id string) (Peer, bool, error) {
 	n.mu.Lock()
 	known := n.peers
 	n.mu.Unlock()
@@ -389,6 +392,6 @@ func (n *Node) peer(ctx context.Context, id string) (Peer, bool, error) {
 
 // Alive reports whether a process is there, or was not buried yet.
 func (n *Node) Alive(ctx context.Context, id string) (bool, error) {
-	_, alive, err := n.peer(ctx, id)
+	_, alive, err := n.Find(ctx, id)
 	return alive, err
 }

@@ -109,7 +109,7 @@ func (n *Node) hold(ctx context.Context, id cobrowse.SessionID, r *room) error {
 		case lease.Node == from:
 			return elsewhere(lease.Node) // cannot be: it was ours to take
 		}
-		_, alive, err := n.peer(ctx, lease.Node)
+		_, alive, err := n.Find(ctx, lease.Node)
 		if err != nil {
 			return err
 		}
@@ -222,5 +222,5 @@ func (n *Node) Route(ctx context.Context, id cobrowse.SessionID) (Peer, bool, er
 	if err != nil || lease.Node == "" || lease.Node == me {
 		return Peer{}, false, err
 	}
-	return n.peer(ctx, lease.Node)
+	return n.Find(ctx, lease.Node)
 }

@@ -42,6 +42,11 @@ type ChannelsConfig struct {
 	CallbackPolling bool           // offer JSONP, which browsers do not protect as they do the others
 	Advice          bayeux.Advice
 	Limits          bayeux.Limits
+
+	// Prefix and Forward are those of [bayeux.Config]: where several processes serve one
+	// store, a client stays with the one that let it in.
+	Prefix  func() string
+	Forward func(c *fiber.Ctx, id bayeux.ClientID) (bool, error)
 }
 
 // Channels are the live sessions of the old product over CometD. [Channels.Run] tells
@@ -69,6 +74,7 @@ func NewChannels(cfg ChannelsConfig) *Channels {
 		AllowHeaders: []string{cookieServer, web.HeaderCorrelationID},
 		OnHandshake:  ch.handshake,
 		OnGone:       ch.gone,
+		Prefix:       cfg.Prefix, Forward: cfg.Forward,
 	})
 	ch.rooms = newRooms(ch.server.Deliver)
 	ch.server.HandleService(channelCreate, ch.create)

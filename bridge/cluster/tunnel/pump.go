@@ -16,6 +16,7 @@ import (
 type tunnel struct {
 	all    *Tunnels
 	to     string        // name of the owner
+	plain  bool          // one request over HTTP, in place of a WebSocket: the client says no more
 	reader *bufio.Reader // of owner; has what came with the head of its answer
 
 	stopping atomic.Bool
@@ -109,7 +110,7 @@ func (tn *tunnel) write(to net.Conn, p []byte) error {
 // up carries what the client says.
 func (tn *tunnel) up(client, owner net.Conn, early []byte) {
 	defer tn.hangUp()
-	if len(early) > 0 && tn.write(owner, early) != nil {
+	if len(early) > 0 && !tn.plain && tn.write(owner, early) != nil {
 		return
 	}
 	buffer := tn.all.buffers.Get().(*[chunk]byte) //nolint:forcetypeassert // nothing else is in it
@@ -119,7 +120,7 @@ func (tn *tunnel) up(client, owner net.Conn, early []byte) {
 			return
 		}
 		n, err := client.Read(buffer[:])
-		if n > 0 && tn.write(owner, buffer[:n]) != nil || err != nil {
+		if err != nil || n > 0 && !tn.plain && tn.write(owner, buffer[:n]) != nil {
 			return
 		}
 	}
@@ -153,7 +154,9 @@ func (tn *tunnel) down(owner, client net.Conn) bool {
 			return tn.say(client, &at)
 		}
 		n, err := tn.read(owner, buffer[:])
-		at.pass(buffer[:n])
+		if !tn.plain {
+			at.pass(buffer[:n])
+		}
 		if n > 0 && tn.write(client, buffer[:n]) != nil {
 			return false
 		}
@@ -187,6 +190,9 @@ func (tn *tunnel) read(owner net.Conn, p []byte) (int, error) {
 func (tn *tunnel) say(client net.Conn, at *border) bool {
 	if at.closed {
 		return true
+	}
+	if tn.plain {
+		return false
 	}
 	if !at.between() {
 		return false

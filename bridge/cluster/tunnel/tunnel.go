@@ -126,6 +126,34 @@ func (t *Tunnels) Relay(c *fiber.Ctx, id cobrowse.SessionID) (bool, error) {
 	return true, t.send(c, owner)
 }
 
+// Forward takes a request over HTTP, whose answer may take a minute, to the process of
+// this name, and reports whether it did: then it is answered. It does not if there is no
+// such process, or not any more; if that is this one; and if the request was sent on
+// already. It fails with CodeUnavailable.
+func (t *Tunnels) Forward(c *fiber.Ctx, id string) (bool, error) {
+	if web.Relayed(c) || id == t.node.ID() {
+		return false, nil
+	}
+	peer, alive, err := t.node.Find(c.UserContext(), id)
+	if err != nil || !alive {
+		return false, err
+	}
+	tn := &tunnel{all: t, to: peer.ID, plain: true}
+	if !t.reserve(tn) {
+		t.count(ResultAgain)
+		return true, comeAgain()
+	}
+	if err := t.call(c, peer, tn); err != nil {
+		t.giveBack(tn)
+		t.count(ResultFailed)
+		t.log.WarnContext(c.UserContext(), "the node that has the client does not answer", "node", peer.ID, "address", peer.Address, "err", err)
+		return true, comeAgain()
+	}
+	t.count(ResultOpened)
+	t.hijack(c, tn, nil)
+	return true, nil
+}
+
 func (t *Tunnels) count(result string) {
 	if t.metrics.Result != nil {
 		t.metrics.Result(result)
@@ -156,10 +184,16 @@ func (t *Tunnels) send(c *fiber.Ctx, owner cluster.Peer) error {
 	_ = answer.Header.Write(&head) // to memory
 	head.WriteString("\r\n")
 	t.count(ResultOpened)
+	c.Status(fiber.StatusSwitchingProtocols)
+	t.hijack(c, tn, head.Bytes())
+	return nil
+}
+
+// hijack takes the client's connection out of the server, and has it begin with head.
+func (t *Tunnels) hijack(c *fiber.Ctx, tn *tunnel, head []byte) {
 	// The server calls the handler later, or never if it finds the client gone.
 	once := &sync.Once{}
 	watchdog := time.AfterFunc(started, func() { once.Do(func() { t.giveBack(tn) }) })
-	c.Status(fiber.StatusSwitchingProtocols)
 	c.Context().HijackSetNoResponse(true)
 	c.Context().Hijack(func(conn net.Conn) {
 		mine := false
@@ -176,9 +210,8 @@ func (t *Tunnels) send(c *fiber.Ctx, owner cluster.Peer) error {
 			return
 		}
 		// In a goroutine of its own, so that the request and all its buffers go back.
-		go tn.run(raw, early, head.Bytes())
+		go tn.run(raw, early, head)
 	})
-	return nil
 }
 
 // release takes a connection from the server, with what it has read of it already.
@@ -225,8 +258,21 @@ func (t *Tunnels) giveBack(tn *tunnel) {
 
 // ask sends the request and reads the head of the answer.
 func (t *Tunnels) ask(c *fiber.Ctx, owner cluster.Peer, tn *tunnel) (*http.Response, error) {
+	if err := t.call(c, owner, tn); err != nil {
+		return nil, err
+	}
+	tn.reader = bufio.NewReaderSize(tn.owner, 4<<10)
+	answer, err := http.ReadResponse(tn.reader, &http.Request{Method: http.MethodGet})
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return answer, nil
+}
+
+// call connects to the owner and sends the request.
+func (t *Tunnels) call(c *fiber.Ctx, owner cluster.Peer, tn *tunnel) error {
 	if owner.Address == "" {
-		return nil, errors.New("it has no address for other nodes: cluster.advertise")
+		return errors.New("it has no address for other nodes: cluster.advertise")
 	}
 	ctx, cancel := context.WithTimeout(c.UserContext(), dialLimit)
 	defer cancel()
@@ -239,26 +285,22 @@ func (t *Tunnels) ask(c *fiber.Ctx, owner cluster.Peer, tn *tunnel) (*http.Respo
 		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return fmt.Errorf("connect: %w", err)
 	}
 	tn.setOwner(conn)
 	if err := conn.SetDeadline(t.clock.Now().Add(answerLimit)); err != nil {
-		return nil, err
+		return err
 	}
 	hop := cluster.Hop{To: owner.ID, Client: web.ClientAddr(c), Secure: web.Secure(c), At: t.clock.Now()}
-	if _, err := conn.Write(headOf(c, hop.Sign(t.key, requestOf(c)))); err != nil {
-		return nil, fmt.Errorf("send the request: %w", err)
+	if _, err := conn.Write(textOf(c, hop.Sign(t.key, requestOf(c)), tn.plain)); err != nil {
+		return fmt.Errorf("send the request: %w", err)
 	}
-	tn.reader = bufio.NewReaderSize(conn, 4<<10)
-	answer, err := http.ReadResponse(tn.reader, &http.Request{Method: http.MethodGet})
-	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
-	}
-	return answer, nil
+	return nil
 }
 
-// headOf is the head of the request as it came, with the hop.
-func headOf(c *fiber.Ctx, hop string) []byte {
+// textOf is the request as it came, with the hop. A plain one has its body, and ends
+// the connection.
+func textOf(c *fiber.Ctx, hop string, plain bool) []byte {
 	var b bytes.Buffer
 	r := requestOf(c)
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", r.Method, r.Target)
@@ -266,11 +308,18 @@ func headOf(c *fiber.Ctx, hop string) []byte {
 		switch name := string(key); {
 		case strings.EqualFold(name, fiber.HeaderContentLength), strings.EqualFold(name, fiber.HeaderTransferEncoding), strings.EqualFold(name, cluster.HopHeader):
 			// An upgrade has no body, and what comes after it belongs to nobody.
+		case plain && strings.EqualFold(name, fiber.HeaderConnection):
 		default:
 			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
 		}
 	}
+	if plain {
+		fmt.Fprintf(&b, "Connection: close\r\nContent-Length: %d\r\n", len(c.Request().Body()))
+	}
 	fmt.Fprintf(&b, "%s: %s\r\n\r\n", cluster.HopHeader, hop)
+	if plain {
+		b.Write(c.Request().Body())
+	}
 	return b.Bytes()
 }
 

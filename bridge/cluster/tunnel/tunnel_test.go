@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -109,6 +111,12 @@ func start(t *testing.T, r *registry) *node {
 				}
 			}
 		})
+	})
+	app.Post("/messages/:owner", func(c *fiber.Ctx) error {
+		if forwarded, err := tunnels.Forward(c, c.Params("owner")); forwarded || err != nil {
+			return err
+		}
+		return c.SendString(fmt.Sprintf("%s from %s at %s, relayed %t", c.Body(), web.ClientAddr(c), n.ID(), web.Relayed(c)))
 	})
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -308,4 +316,31 @@ func TestParted(t *testing.T) {
 	other.Parted("somebody else")
 	other.Parted(owner.id)
 	wantClose(t, conn, 1001, `{"retryMs":100}`)
+}
+
+// A request over HTTP goes to the process that is named, and is answered here when that
+// one is gone.
+func TestForward(t *testing.T) {
+	t.Parallel()
+	owner, other := pair(t)
+	for to, want := range map[string]string{
+		owner.id:     "hello from 127.0.0.1 at " + owner.id + ", relayed true",
+		other.id:     "hello from 127.0.0.1 at " + other.id + ", relayed false",
+		"who is not": "hello from 127.0.0.1 at " + other.id + ", relayed false",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+other.address+"/messages/"+strings.ReplaceAll(to, " ", "-"), strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatalf("to %q: %v", to, err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || string(body) != want {
+			t.Errorf("to %q: %q, %v; want %q", to, body, err, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
 }
