@@ -150,7 +150,10 @@ func newConfig(baseURL string, now time.Time) config.Config {
 				{ID: incapableID, Name: "Ivo Incapable", Email: "ivo@mock.invalid", Title: "Agent"},
 			},
 			Conversations: []config.Conversation{{ID: activeTalkID, MediaType: "message", StartedAt: now, Participants: between(agentID)}},
-			Deployments:   []config.Deployment{{ID: siteID, Name: "Shop", AllowedOrigins: []string{SiteOrigin}, StartURL: SiteOrigin + "/"}},
+			Deployments: []config.Deployment{{
+				ID: siteID, Name: "Shop", AllowedOrigins: []string{SiteOrigin}, StartURL: SiteOrigin + "/",
+				AllowAgentControl: true, AllowAgentNavigation: true, AllowDraw: true, // in sessions whose settings let them
+			}},
 			Clients: []config.Client{
 				{ID: clientID, Name: "Mock client", Scopes: scopes(), Secret: clientSecret},
 				{ID: readerID, Name: "Mock reader", Scopes: []string{"cobrowse:session:read", "user:read"}, Secret: readerSecret},

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -134,10 +135,10 @@ func TestScript(t *testing.T) {
 	viewer.done(`{"do":"waitText","text":"Thank you"}`)
 	viewer.done(`{"do":"cut"}`)
 	viewer.until(map[string]any{"event": "joined"})
-	if got := viewer.do(`{"do":"waitText","text":"never","timeout":0.05}`); got["ok"] != false {
+	if got := viewer.do(`{"do":"waitText","text":"never","timeout":0.05}`); got["ok"] != false || !strings.Contains(fmt.Sprint(got["why"]), "timed out") {
 		t.Errorf("a text that is not there was waited for: %v", got)
 	}
-	for _, wrong := range []string{`{"do":"fly"}`, `nonsense`, `{"do":"click","element":"#nothing"}`} {
+	for _, wrong := range []string{`{"do":"fly"}`, `nonsense`, `{"do":"fill","value":"x"}`, `{"do":"click"}`, `{"do":"click","element":"#nothing"}`} {
 		if got := viewer.do(wrong); got["ok"] != false || got["why"] == "" {
 			t.Errorf("%s is answered with %v", wrong, got)
 		}
@@ -157,6 +158,42 @@ func TestScript(t *testing.T) {
 	cli(t, nil, "", "script", "viewer").want(t, exitUsage, "", "--join-url")
 	cli(t, nil, "", "script", "sharer", "--join-url", "https://x.example/nothing").want(t, exitFailed, "", "join.url.invalid")
 	cli(t, nil, "", "script", "sharer", "--join-url", "x", "--allow", "everything").want(t, exitUsage, "", "--allow everything")
+	cli(t, nil, "", "script", "sharer", "--join-url", "x", "--page-url", "shop").want(t, exitUsage, "", "--page-url shop")
+}
+
+// The commands of docs/scripted-browsers.md, with the double: its site lets viewers ask.
+// An interrupt ends the command, and says so.
+func TestScriptWithMock(t *testing.T) {
+	t.Parallel()
+	p := start(t, "mock", "--listen", "127.0.0.1:0", "--json")
+	_, info := mockLine(t, p)
+	env := []string{envServer + "=" + info.BaseURL, envClientID + "=" + info.ClientID, envSecret + "=" + info.ClientSecret}
+	made := cli(t, env, "", "session", "create", "--conversation", info.ConversationID, "--deployment", info.DeploymentID, "--customer", "--agent", info.AgentUserID, "--remote-control", "--json")
+	made.want(t, exitDone, "joinUrl", "")
+	var session client.Session
+	if err := json.Unmarshal([]byte(made.out), &session); err != nil {
+		t.Fatal(err)
+	}
+	joinURL := func(role string) string {
+		return session.Participants[slices.IndexFunc(session.Participants, func(p client.Participant) bool { return p.Role == role })].JoinURL
+	}
+	sharer := startWith(t, limit, []string{envJoinURL + "=" + joinURL("customer")}, "script", "sharer", "--allow", "control,draw,navigate")
+	viewer := startScript(t, joinURL("agent"), "viewer")
+	viewer.done(`{"do":"waitText","text":"Your order"}`)
+	for _, what := range []string{"control", "draw", "navigate"} {
+		viewer.done(`{"do":"ask","what":"` + what + `"}`)
+	}
+	viewer.done(`{"do":"fill","field":"voucher","value":"QUIET10"}`)
+	sharer.signal(t, os.Interrupt)
+	rest, code := sharer.wait(t)
+	if !strings.Contains(rest, `"event":"ended","why":"left"`) || code != exitDone {
+		t.Errorf("interrupted, the sharer ends with %d and %s", code, rest)
+	}
+	viewer.done(`{"do":"leave"}`)
+	viewer.until(map[string]any{"event": "ended", "why": "left"})
+	if code := <-viewer.code; code != exitDone {
+		t.Errorf("the viewer leaves with %d: %s", code, viewer.errs)
+	}
 }
 
 func mustJSON(t *testing.T, v any) []byte {

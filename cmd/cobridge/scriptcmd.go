@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -73,6 +74,9 @@ func newScriptSharer(c console) *cobra.Command {
 			if !slices.Contains([]string{live.Control, live.Draw, live.Navigate}, kind) {
 				return usageError(fmt.Sprintf("--allow %s: want control, draw or navigate", kind))
 			}
+		}
+		if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return usageError(fmt.Sprintf("--page-url %s: want an absolute address, http or https", address))
 		}
 		o, err := flags.options(c)
 		if err != nil {
@@ -160,7 +164,18 @@ func (l *jsonLines) print(v any) {
 	_ = encoder.Encode(v) // nobody reads it any more, if that fails
 }
 
-func (l *jsonLines) event(e live.Event) { l.print(e) }
+func (l *jsonLines) event(e live.Event) {
+	if e.Kind == live.EventEnded && e.Why == context.Canceled.Error() {
+		e.Why = "left"
+	}
+	e.Why = inWords(e.Why)
+	l.print(e)
+}
+
+// inWords says in everybody's words what only Go programs know.
+func inWords(why string) string {
+	return strings.NewReplacer(context.Canceled.Error(), "interrupted", context.DeadlineExceeded.Error(), "timed out").Replace(why)
+}
 
 // order is one line of standard input.
 type order struct {
@@ -232,6 +247,11 @@ func runScript(ctx context.Context, c console, lines *jsonLines, who participant
 			if strings.TrimSpace(line) == "" {
 				continue
 			}
+			select {
+			case <-who.Done(): // what came since cannot be done any more
+				return scriptEnd(who.Err())
+			default:
+			}
 			var one order
 			if err := json.Unmarshal([]byte(line), &one); err != nil {
 				lines.print(answer{Event: "done", Why: "this is no line of JSON that can be carried out"})
@@ -239,6 +259,7 @@ func runScript(ctx context.Context, c console, lines *jsonLines, who participant
 			}
 			value, err := within(ctx, one, do)
 			if errors.Is(err, errLeave) {
+				lines.print(answer{Event: "done", ID: one.ID, Do: one.Do, OK: true})
 				return nil
 			}
 			result := answer{Event: "done", ID: one.ID, Do: one.Do, OK: err == nil, Value: value}
@@ -255,6 +276,9 @@ func within(ctx context.Context, one order, do func(context.Context, order) (any
 	if one.Timeout > 0 {
 		timeout = time.Duration(one.Timeout * float64(time.Second))
 	}
+	if name := one.missing(); name != "" {
+		return nil, fmt.Errorf("%s: which %s?", one.Do, name)
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return do(ctx, one)
@@ -265,7 +289,22 @@ func why(err error) string {
 	if refused, ok := errors.AsType[*live.RefusedError](err); ok {
 		return refused.Why
 	}
-	return err.Error()
+	return inWords(err.Error())
+}
+
+// missing says which member an order needs and has not; "" if it has all.
+func (o order) missing() string {
+	switch o.Do {
+	case "set", "value", "waitValue", "fill", "type":
+		if o.Field == "" {
+			return "field"
+		}
+	case "text", "append", "click", "press":
+		if o.Element == "" {
+			return "element"
+		}
+	}
+	return ""
 }
 
 // scriptEnd tells ends that somebody wanted from others.
