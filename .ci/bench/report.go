@@ -85,7 +85,7 @@ func (h *harness) report(found findings, dir string) string {
 		line("| start to the first 200 on `/healthz`: median (least to most) of %d | %s (%s to %s) | %s | %s |", len(f.starts), milli(middle),
 			milli(f.starts[0]), milli(f.starts[len(f.starts)-1]), milli(startLimit), within(float64(middle), float64(startLimit)))
 		line("| binary, `CGO_ENABLED=0 go build -trimpath` | %s | %s | %s |", mega(f.binary), mega(binaryLimit), within(float64(f.binary), binaryLimit))
-		line("| the same with `-ldflags=\"-s -w\"` | %s | %s | %s |", mega(f.stripped), mega(binaryLimit), within(float64(f.stripped), binaryLimit))
+		line("| the same with `-ldflags=\"-s -w\"`, as `make build`, image and releases have it | %s | %s | %s |", mega(f.stripped), mega(binaryLimit), within(float64(f.stripped), binaryLimit))
 	}
 	return b.String()
 }
