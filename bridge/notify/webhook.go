@@ -149,8 +149,10 @@ func (r URLRule) check(w Webhook) error {
 	bad := func(field, detail string) {
 		details = append(details, cobridge.Detail{ErrorCode: detail, FieldName: field})
 	}
-	if detail, _ := r.Check(w.URL); detail != "" {
+	message := "The webhook breaks one or more rules"
+	if detail, sentence := r.Check(w.URL); detail != "" {
 		bad("url", detail)
+		message += "; url: " + sentence
 	}
 	if utf8.RuneCountInString(w.Name) > maxWebhookName || !utf8.ValidString(w.Name) {
 		bad("name", "size")
@@ -168,7 +170,7 @@ func (r URLRule) check(w Webhook) error {
 	if len(details) == 0 {
 		return nil
 	}
-	return &cobridge.Error{Code: cobridge.CodeConstraintValidation, Message: "The webhook breaks one or more rules.", Details: details}
+	return &cobridge.Error{Code: cobridge.CodeConstraintValidation, Message: message + ".", Details: details}
 }
 
 // WebhookStore keeps webhooks. Engines share no memory with the caller and are safe

@@ -467,6 +467,9 @@ func TestRules(t *testing.T) {
 	wantCode(t, "Create", err, cobridge.CodeConstraintValidation)
 	var fields []string
 	if e, ok := errors.AsType[*cobridge.Error](err); ok {
+		if want := "The webhook breaks one or more rules; url: want https."; e.Message != want {
+			t.Errorf("message %q, want %q", e.Message, want)
+		}
 		for _, d := range e.Details {
 			fields = append(fields, d.FieldName+" "+d.ErrorCode)
 		}
