@@ -119,3 +119,18 @@ type sharedRooms struct {
 func (r sharedRooms) Relay(c *fiber.Ctx, id cobrowse.SessionID) (bool, error) {
 	return r.tunnels.Relay(c, id)
 }
+
+// attachedBacklog counts the events whose attached data is not written yet, by whichever
+// process does it now.
+func (a *App) attachedBacklog() uint64 {
+	if shared, ok := a.store.(interface {
+		Followed(ctx context.Context, name string) (uint64, error)
+	}); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), pingTime)
+		defer cancel()
+		if place, err := shared.Followed(ctx, attachedFollower); err == nil {
+			a.attached.reach(place)
+		}
+	}
+	return a.attached.behind(a.store.LastEvent())
+}

@@ -9,10 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fasthttp/websocket"
 
 	"github.com/cobridge/cobridge/bridge"
 	"github.com/cobridge/cobridge/bridge/config"
@@ -135,4 +139,106 @@ func TestCometDAcrossNodes(t *testing.T) {
 			t.Fatalf("connect after the node has gone: %v, want 402", got)
 		}
 	}
+}
+
+// A channel is connected to one node: topics that it gets through another are told, and
+// what happens there, and it ends with a token that dies there.
+func TestNotificationsAcrossNodes(t *testing.T) {
+	t.Parallel()
+	server := testenv.StartRedis(t, "--appendonly", "no")
+	a := startSharing(t, server.URL)
+	b := startSharing(t, server.URL, func(c *config.Config) { c.BaseURL = a.BaseURL() })
+	d := &desk{house: &house{base: a.BaseURL(), client: http.DefaultClient}}
+	d.grant(t)
+	var channel struct{ ID, ConnectURI string }
+	d.call(t, http.MethodPost, "/api/v2/notifications/channels", "", &channel)
+	d.channel, d.uri = channel.ID, channel.ConnectURI
+	d.connect(t)
+
+	elsewhere := &desk{house: &house{base: "http://" + b.address, client: http.DefaultClient}, token: d.token}
+	topic := "v2.users." + config.DemoAgentID + ".conversations"
+	elsewhere.call(t, http.MethodPut, "/api/v2/notifications/channels/"+d.channel+"/subscriptions", `[{"id":"`+topic+`"}]`, nil)
+	// That the topic is known here is told after the answer: one of these comes later.
+	stop := make(chan struct{})
+	var creating sync.WaitGroup
+	creating.Go(func() {
+		ticker := time.NewTicker(50 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			elsewhere.call(t, http.MethodPost, "/api/v2/conversations", `{"mediaType":"call","participants":[{"purpose":"agent","userId":"`+config.DemoAgentID+`"}]}`, nil)
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+			}
+		}
+	})
+	d.until(t, "begins elsewhere", topic, func(n told) bool { return n.EventBody.State == "active" })
+	close(stop)
+	creating.Wait()
+	elsewhere.call(t, http.MethodDelete, "/api/v2/tokens/me", "", nil)
+	for {
+		if _, _, err := d.conn.ReadMessage(); err != nil {
+			if !websocket.IsCloseError(err, 4401) {
+				t.Errorf("after its token's death the connection ended with %v, want 4401", err)
+			}
+			break
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// What nodes say of themselves is documented, and attached data that another node writes
+// is no backlog.
+func TestMetricsOfNodes(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatalf("read: %v", err)
+	}
+	server := testenv.StartRedis(t, "--appendonly", "no")
+	startSharing(t, server.URL)
+	b := startSharing(t, server.URL)
+	metrics := func() string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+b.address+"/metrics", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Close = true
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatalf("metrics: %v", err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	seen := 0
+	for _, row := range regexp.MustCompile(`(?m)^# TYPE (cobridge_\w+) (\w+)$`).FindAllStringSubmatch(metrics(), -1) {
+		if !strings.Contains(string(page), "| `"+row[1]+"` | "+row[2]+" |") {
+			t.Errorf("docs/metrics.md does not have the %s %s", row[2], row[1])
+		}
+		if amongNodes.MatchString(row[1]) {
+			seen++
+		}
+	}
+	if n := len(regexp.MustCompile("(?m)^\\| `cobridge_(cluster|tunnels)_").FindAllString(string(page), -1)); seen != n {
+		t.Errorf("%d metrics of nodes are served, docs/metrics.md has %d", seen, n)
+	}
+	d := &desk{house: &house{base: b.BaseURL(), client: http.DefaultClient}}
+	d.grant(t)
+	d.call(t, http.MethodPost, "/api/v2/cobrowse/sessions", `{"conversationId":"`+config.DemoConversationID+`","participants":[{"userId":"`+config.DemoAgentID+`","role":"agent"},{"userId":"`+config.DemoSupervisorID+`","role":"supervisor"}]}`, nil)
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for timeout := time.After(20 * time.Second); !strings.Contains(metrics(), "\ncobridge_attached_data_backlog 0\n"); {
+		select {
+		case <-ticker.C:
+		case <-timeout:
+			t.Fatal("the attached data that the other node writes is a backlog for ever")
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
 }

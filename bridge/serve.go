@@ -16,6 +16,9 @@ import (
 // purgeInterval is how often what is past its retention is forgotten.
 const purgeInterval = 10 * time.Minute
 
+// attachedFollower is the follower of events that writes attached data.
+const attachedFollower = "attached-data"
+
 // Run does the work in the background, such as ending overdue sessions and
 // telling streams what happens, until ctx ends. Serve calls it; it is for
 // applications that are used through Transport.
@@ -57,7 +60,7 @@ func (a *App) Run(ctx context.Context) error {
 	work("webhooks", a.webhooks.Run)
 	work("session metrics", func(ctx context.Context) error { return a.store.Follow(ctx, "", nil, a.counted) })
 	work("attached data", func(ctx context.Context) error {
-		return a.store.Follow(ctx, "attached-data", nil, func(ctx context.Context, e cobrowse.Event) error {
+		return a.store.Follow(ctx, attachedFollower, nil, func(ctx context.Context, e cobrowse.Event) error {
 			err := a.cobrowse.AttachData(ctx, e)
 			if err != nil && ctx.Err() == nil {
 				a.log.WarnContext(ctx, "writing attached data failed", "sessionId", string(e.SessionID), "conversationId", string(e.ConversationID), "err", err)

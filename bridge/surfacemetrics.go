@@ -73,7 +73,7 @@ func (m *metrics) saturation(a *App) {
 	})
 	gauge("cobridge_http_connections_limit", "Most of them at a time.", func() float64 { return float64(a.fiber.Server().Concurrency) })
 	gauge("cobridge_attached_data_backlog", "Events whose attached data is not yet written to their conversation.", func() float64 {
-		return float64(a.attached.behind(a.store.LastEvent()))
+		return float64(a.attachedBacklog())
 	})
 	path, err := a.cfg.StoreFile()
 	if err != nil {

@@ -322,3 +322,17 @@ func (s *Store) Listen(ctx context.Context, ready func(), fn func(text string)) 
 	}
 	return s.failure(ctx, err)
 }
+
+// Followed returns the sequence of the latest event that the follower of this name has
+// noted as handled, about a second late; 0 if there never was one.
+func (s *Store) Followed(ctx context.Context, name string) (uint64, error) {
+	result, err := s.do(ctx, s.client.B().Hget().Key(s.followerKey(name)).Field("place").Build())
+	if err != nil {
+		return 0, err
+	}
+	place, err := result.AsUint64()
+	if rueidis.IsRedisNil(err) {
+		return 0, nil
+	}
+	return place, err
+}
