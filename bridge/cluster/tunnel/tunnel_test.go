@@ -71,7 +71,7 @@ type node struct {
 	address string
 }
 
-func start(t *testing.T, r *registry) *node {
+func start(t testing.TB, r *registry) *node {
 	t.Helper()
 	n, err := cluster.New(t.Context(), cluster.Config{Store: r, Clock: time.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -134,14 +134,14 @@ func start(t *testing.T, r *registry) *node {
 }
 
 // pair is an owner of the room s-1 and a node that leads there.
-func pair(t *testing.T) (owner, other *node) {
+func pair(t testing.TB) (owner, other *node) {
 	t.Helper()
 	owner = start(t, &registry{})
 	other = start(t, &registry{peers: map[string]string{owner.id: owner.address}, owners: map[cobrowse.SessionID]string{"s-1": owner.id}})
 	return owner, other
 }
 
-func dial(t *testing.T, n *node, path string, header http.Header) (*websocket.Conn, *http.Response, error) {
+func dial(t testing.TB, n *node, path string, header http.Header) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
 	conn, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws://"+n.address+path, header)
 	if resp != nil && resp.Body != nil {
