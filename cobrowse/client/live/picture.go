@@ -287,8 +287,10 @@ func (s *screen) adds(all []wireAdd) error {
 				return err
 			}
 			at := len(parent.children)
-			if i := slices.Index(parent.children, next); i >= 0 {
-				at = i
+			if next != nil {
+				if i := slices.Index(parent.children, next); i >= 0 {
+					at = i
+				}
 			}
 			parent.children = slices.Insert(parent.children, at, n)
 		}
