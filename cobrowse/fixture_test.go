@@ -78,13 +78,17 @@ func newHouse(t *testing.T, change ...func(*cobrowse.Rules)) *house {
 }
 
 // again returns another service over the same store, as after a restart.
-func (h *house) again(t *testing.T, directory conversations.Directory) *cobrowse.Service {
+func (h *house) again(t *testing.T, directory conversations.Directory, change ...func(*cobrowse.Config)) *cobrowse.Service {
 	t.Helper()
-	return cobrowse.New(cobrowse.Config{
+	cfg := cobrowse.Config{
 		Store: h.store, Index: h.store, Deployments: h.store, Directory: directory, Clock: h.clock.Now, Rules: h.rules,
 		Tokens: cobrowse.NewJoinTokens([]byte("0123456789abcdef0123456789abcdef"), "https://bridge.example", 15*time.Minute, h.clock.Now),
 		Log:    slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	return cobrowse.New(cfg)
 }
 
 // conversation starts a conversation between a customer and Ann.
