@@ -142,20 +142,39 @@ func (s *Webhooks) Delivery(ctx context.Context, org conversations.OrgID, id Web
 	return d, nil
 }
 
+// room returns how many more deliveries of a webhook may be pending.
+func (s *Webhooks) room(ctx context.Context, id WebhookID) (int, error) {
+	t, err := s.store.Tally(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("count deliveries: %w", err)
+	}
+	return max(s.limits.Outbox-t.Pending, 0), nil
+}
+
 // Replay sends a delivery again, whatever became of it, under the same id. It fails
-// with CodeNotFound, or CodeConflict if the webhook is disabled.
+// with CodeNotFound, or CodeConflict if the webhook is disabled or has as many pending
+// deliveries as it may have.
 func (s *Webhooks) Replay(ctx context.Context, org conversations.OrgID, id WebhookID, delivery DeliveryID) (Delivery, error) {
 	if _, err := s.enabled(ctx, org, id); err != nil {
 		return Delivery{}, err
 	}
-	changed, err := s.replay(ctx, id, []DeliveryID{delivery}, func(Delivery) bool { return true })
+	room, err := s.room(ctx, id)
 	if err != nil {
 		return Delivery{}, err
 	}
-	if len(changed) == 0 {
-		return Delivery{}, deliveryNotFound(delivery)
+	changed, err := s.replay(ctx, id, []DeliveryID{delivery}, func(d Delivery) bool { return room > 0 || d.State == Pending })
+	switch {
+	case err != nil:
+		return Delivery{}, err
+	case len(changed) > 0:
+		return changed[0], nil
 	}
-	return changed[0], nil
+	if _, err := s.Delivery(ctx, org, id, delivery); err != nil {
+		return Delivery{}, err
+	}
+	return Delivery{}, &cobridge.Error{
+		Code: cobridge.CodeConflict, Message: "As many deliveries of this webhook are pending as may be.", EntityID: string(id), EntityName: entityWebhook,
+	}
 }
 
 func (s *Webhooks) replay(ctx context.Context, id WebhookID, deliveries []DeliveryID, which func(Delivery) bool) ([]Delivery, error) {
@@ -174,11 +193,16 @@ func (s *Webhooks) replay(ctx context.Context, id WebhookID, deliveries []Delive
 	return changed, nil
 }
 
-// ReplayDead sends all dead deliveries again of events since the given time, and
-// returns how many there were; those that go dead meanwhile are not among them. It
+// ReplayDead sends all dead deliveries again of events since the given time, those first
+// that died first, as long as there is room for pending ones, and returns how many there
+// were; those that go dead meanwhile are not among them. It
 // fails with CodeNotFound, or CodeConflict if the webhook is disabled.
 func (s *Webhooks) ReplayDead(ctx context.Context, org conversations.OrgID, id WebhookID, since time.Time) (int, error) {
 	if _, err := s.enabled(ctx, org, id); err != nil {
+		return 0, err
+	}
+	room, err := s.room(ctx, id)
+	if err != nil {
 		return 0, err
 	}
 	now, total := s.clock.Now(), 0
@@ -190,7 +214,7 @@ func (s *Webhooks) ReplayDead(ctx context.Context, org conversations.OrgID, id W
 		var ids []DeliveryID
 		for _, d := range found {
 			q.After = PlaceOf(d)
-			if !d.EventAt.Before(since) && !d.At.After(now) {
+			if !d.EventAt.Before(since) && !d.At.After(now) && total+len(ids) < room {
 				ids = append(ids, d.ID)
 			}
 		}
@@ -201,7 +225,7 @@ func (s *Webhooks) ReplayDead(ctx context.Context, org conversations.OrgID, id W
 				return total, err
 			}
 		}
-		if len(found) < q.Limit {
+		if len(found) < q.Limit || total >= room {
 			return total, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cobridge/cobridge"
 	"github.com/cobridge/cobridge/bridge/notify"
 	"github.com/cobridge/cobridge/conversations"
 )
@@ -116,4 +117,39 @@ func TestHangingReceiversOfOthers(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("receivers of another organisation hang, and the neighbour's webhook is not told")
 	}
+}
+
+// TestReplayedIntoAFullOutbox: what is replayed takes room that pending deliveries have,
+// or somebody could fill the store with them: let what happens die, replay it, and so on.
+func TestReplayedIntoAFullOutbox(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, notify.WebhookLimits{Outbox: 10})
+	w := p.hook(t, hookURL)
+	p.to.set(hookURL, notify.Answer{Status: 500, Result: notify.ResultStatus})
+	for round := range 5 {
+		for i := range 20 {
+			p.record(t, event(round*20+i+1, t0))
+		}
+		if _, err := p.ReplayDead(t.Context(), org, w.ID, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if dead := p.list(t, w, notify.Dead); len(dead) > 0 {
+			_, err := p.Replay(t.Context(), org, w.ID, dead[0].ID)
+			wantCode(t, "Replay into a full outbox", err, cobridge.CodeConflict)
+		}
+		got, err := p.Tally(t.Context(), w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Pending > 10 {
+			t.Fatalf("%d are pending in an outbox for 10", got.Pending)
+		}
+	}
+	// Room that comes free is there for more.
+	p.to.set(hookURL, notify.Answer{Status: 200, Result: notify.ResultDelivered})
+	p.after(t, time.Hour)
+	if n, err := p.ReplayDead(t.Context(), org, w.ID, time.Time{}); n != 10 || err != nil {
+		t.Errorf("ReplayDead = %d, %v, want the 10 that are dead", n, err)
+	}
+	p.settle(t)
 }
