@@ -35,6 +35,8 @@ func TestCheck(t *testing.T) {
 		{"172.16.0.1", false, false},
 		{"172.31.255.255", false, false},
 		{"192.0.0.192", false, false}, // metadata of another cloud
+		{"168.63.129.16", false, false}, // of the host, to machines of one cloud
+		{"64:ff9b::a83f:8110", false, false},
 		{"192.168.0.1", false, false},
 		{"198.18.0.1", false, false},
 		{"224.0.0.1", false, false},

@@ -69,9 +69,11 @@ var (
 
 // special4 are the networks of
 // https://www.iana.org/assignments/iana-ipv4-special-registry that are not reachable
-// from everywhere, multicast and what is reserved.
+// from everywhere, multicast and what is reserved; and one address that is public by its
+// number alone, where machines of Azure are told their settings, secrets among them
+// (https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
 var special4 = prefixes(
-	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
 	"192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
 )
 
