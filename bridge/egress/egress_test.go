@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 		{"169.254.169.254", false, false}, // metadata of clouds
 		{"172.16.0.1", false, false},
 		{"172.31.255.255", false, false},
-		{"192.0.0.192", false, false}, // metadata of another cloud
+		{"192.0.0.192", false, false},   // metadata of another cloud
 		{"168.63.129.16", false, false}, // of the host, to machines of one cloud
 		{"64:ff9b::a83f:8110", false, false},
 		{"192.168.0.1", false, false},
