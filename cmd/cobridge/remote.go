@@ -67,6 +67,9 @@ func serviceFlags(cmd *cobra.Command, c console) func() (client.Options, error) 
 			BaseURL: first(*address, c.getenv(envServer), "http://127.0.0.1:8080"), ClientID: first(*id, c.getenv(envClientID)),
 			ClientSecret: c.getenv(envSecret), Timeout: *timeout, UserAgent: "cobridge/" + buildVersion(),
 		}
+		if o.Timeout <= 0 {
+			return o, usageError("--timeout: want more than 0, such as 10s")
+		}
 		if o.ClientID == "" {
 			return o, usageError("which OAuth client? give --client-id or " + envClientID)
 		}

@@ -217,6 +217,8 @@ func TestVerifyCannotStart(t *testing.T) {
 	one(verify(t, info, "--run", "("), exitUsage, "--run: ")
 	one(verify(t, info, "--run", "no such case"), exitUsage, "--list shows them")
 	one(verify(t, info, "--calls-per-minute", "0"), exitUsage, "--calls-per-minute")
+	one(verify(t, info, "--junit", filepath.Join(t.TempDir(), "not", "there.xml")), exitUsage, "--junit: ")
+	one(verify(t, info, "--timeout", "-1s"), exitUsage, "--timeout: ")
 	one(verify(t, info, "--other-client-id", "x"), exitUsage, "belong together")
 	one(verify(t, info, "--legacy-path", "/cobrowse"), exitUsage, "belong together")
 	one(cli(t, nil, "", "verify", "--base-url", info.BaseURL), exitUsage, "--client-id")

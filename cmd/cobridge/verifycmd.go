@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -82,6 +83,11 @@ func newVerify(c console) *cobra.Command {
 		}
 		if o.baseURL != "" {
 			service.BaseURL = o.baseURL
+		}
+		if o.junit != "" { // said now, and not after two minutes
+			if _, err := os.Stat(filepath.Dir(o.junit)); err != nil {
+				return usageError("--junit: " + err.Error())
+			}
 		}
 		ctx, stop := untilSignalled(ctx)
 		defer stop()
