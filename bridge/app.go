@@ -368,8 +368,5 @@ func (a *App) Close() error {
 	if a.cloud != nil {
 		a.cloud.Close()
 	}
-	if a.node != nil {
-		a.node.Leave(context.Background())
-	}
 	return a.store.Close()
 }

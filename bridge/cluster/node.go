@@ -59,7 +59,6 @@ type Node struct {
 
 	mu     sync.Mutex
 	id     string
-	left   bool
 	peers  []Seen
 	heard  time.Time // when the latest beat that succeeded was begun
 	steady time.Time // since when no beat is missing
@@ -80,7 +79,8 @@ type Stats struct {
 	Renamed uint64 // times that the others had given this process up
 }
 
-// New registers a process. [Node.Run] must follow before its life is over.
+// New registers a process. [Node.Run] must follow before its life is over, if rooms
+// shall be here.
 func New(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{
 		store: cfg.Store, clock: cfg.Clock, log: cfg.Log, address: cfg.Address, gone: cfg.Gone,
@@ -172,7 +172,7 @@ func (n *Node) Check(context.Context) error {
 func (n *Node) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
-	defer n.Leave(context.WithoutCancel(ctx))
+	defer n.leave(context.WithoutCancel(ctx))
 	ticker := time.NewTicker(n.beat)
 	defer ticker.Stop()
 	for beats := 1; ; beats++ {
@@ -321,16 +321,8 @@ func (n *Node) renamed(ctx context.Context) {
 	}
 }
 
-// Leave tells the others that this process goes. Run does so at its end; it is for a
-// process that never ran. Only the first call does something.
-func (n *Node) Leave(ctx context.Context) {
-	n.mu.Lock()
-	was := n.left
-	n.left = true
-	n.mu.Unlock()
-	if was {
-		return
-	}
+// leave tells the others that this process goes.
+func (n *Node) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lastWords)
 	defer cancel()
 	if _, err := n.store.Bury(ctx, n.ID(), true); err != nil {

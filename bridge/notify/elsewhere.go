@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"maps"
 
 	"github.com/cobridge/cobridge"
 )
@@ -28,10 +29,7 @@ func (s *Service) ChangedElsewhere(ctx context.Context, id ChannelID, opened boo
 // first.
 func (s *Service) Refresh(ctx context.Context) error {
 	s.mu.RLock()
-	lines := make(map[ChannelID]*Line, len(s.lines))
-	for id, l := range s.lines {
-		lines[id] = l
-	}
+	lines := maps.Clone(s.lines)
 	s.mu.RUnlock()
 	var first error
 	for id, l := range lines {

@@ -88,9 +88,10 @@ func (b *balancer) carry(conn net.Conn) {
 	}
 }
 
-// startNodes starts n of them.
-func startNodes(t *testing.T, n int) *nodes {
+// startNodes starts three of them.
+func startNodes(t *testing.T) *nodes {
 	t.Helper()
+	const n = 3
 	server := testenv.StartRedis(t, "--appendonly", "no")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -312,7 +313,7 @@ func (s *story) shows(ctx context.Context, t *testing.T, text string) {
 // One session on three nodes: its owner's room is reached through the others.
 func TestThreeNodesOneRoom(t *testing.T) {
 	t.Parallel()
-	c := startNodes(t, 3)
+	c := startNodes(t)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	s := c.story(ctx)
@@ -358,7 +359,7 @@ func TestThreeNodesOneRoom(t *testing.T) {
 // while the sharer types. Nobody has to join again.
 func TestThreeNodesKilled(t *testing.T) {
 	t.Parallel()
-	c := startNodes(t, 3)
+	c := startNodes(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	s := c.story(ctx)
@@ -438,7 +439,7 @@ func counted(text string) int {
 // when it is woken there are not two of them.
 func TestThreeNodesOwnerSuspended(t *testing.T) {
 	t.Parallel()
-	c := startNodes(t, 3)
+	c := startNodes(t)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	s := c.story(ctx)
@@ -483,7 +484,7 @@ func TestThreeNodesOwnerSuspended(t *testing.T) {
 // are told when to come again, and nobody has to join again.
 func TestThreeNodesRestarted(t *testing.T) {
 	t.Parallel()
-	c := startNodes(t, 3)
+	c := startNodes(t)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	s := c.story(ctx)

@@ -167,7 +167,7 @@ func (t *Tunnels) send(c *fiber.Ctx, owner cluster.Peer) error {
 		t.count(ResultAgain)
 		return comeAgain()
 	}
-	answer, err := t.ask(c, owner, tn)
+	answer, err := t.ask(c, owner, tn) //nolint:bodyclose // passOn does; an upgrade has none
 	if err != nil {
 		t.giveBack(tn)
 		t.count(ResultFailed)

@@ -128,7 +128,9 @@ func start(t testing.TB, r *registry) *node {
 		if err := app.ShutdownWithTimeout(5 * time.Second); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
-		<-done
+		if err := <-done; err != nil {
+			t.Errorf("Listener: %v", err)
+		}
 	})
 	return &node{Tunnels: tunnels, id: n.ID(), address: ln.Addr().String()}
 }
@@ -141,11 +143,19 @@ func pair(t testing.TB) (owner, other *node) {
 	return owner, other
 }
 
-func dial(t testing.TB, n *node, path string, header http.Header) (*websocket.Conn, *http.Response, error) {
+// answer is what came in place of an upgrade, or with it.
+type answer struct {
+	status int
+	header http.Header
+}
+
+func dial(t testing.TB, n *node, path string, header http.Header) (*websocket.Conn, answer, error) {
 	t.Helper()
 	conn, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws://"+n.address+path, header)
-	if resp != nil && resp.Body != nil {
-		t.Cleanup(func() { _ = resp.Body.Close() })
+	var got answer
+	if resp != nil {
+		got = answer{resp.StatusCode, resp.Header}
+		_ = resp.Body.Close()
 	}
 	if conn != nil {
 		t.Cleanup(func() { _ = conn.Close() })
@@ -153,7 +163,7 @@ func dial(t testing.TB, n *node, path string, header http.Header) (*websocket.Co
 			t.Fatal(err)
 		}
 	}
-	return conn, resp, err
+	return conn, got, err
 }
 
 func read(t *testing.T, conn *websocket.Conn) string {
@@ -206,7 +216,7 @@ func TestRelayRefused(t *testing.T) {
 	t.Parallel()
 	_, other := pair(t)
 	_, resp, err := dial(t, other, "/stream/s-1?refuse=1", nil)
-	if !errors.Is(err, websocket.ErrBadHandshake) || resp.StatusCode != http.StatusTeapot || resp.Header.Get("X-Test") != "refused" {
+	if !errors.Is(err, websocket.ErrBadHandshake) || resp.status != http.StatusTeapot || resp.header.Get("X-Test") != "refused" {
 		t.Errorf("dial = %v, %+v; want the owner's refusal", err, resp)
 	}
 	if n := other.Open(); n != 0 {
@@ -214,9 +224,9 @@ func TestRelayRefused(t *testing.T) {
 	}
 }
 
-func wantAgain(t *testing.T, resp *http.Response, err error) {
+func wantAgain(t *testing.T, resp answer, err error) {
 	t.Helper()
-	if !errors.Is(err, websocket.ErrBadHandshake) || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" {
+	if !errors.Is(err, websocket.ErrBadHandshake) || resp.status != http.StatusServiceUnavailable || resp.header.Get("Retry-After") != "1" {
 		t.Errorf("dial = %v, %+v; want 503 and Retry-After 1", err, resp)
 	}
 }
@@ -261,7 +271,7 @@ func TestForgedHop(t *testing.T) {
 		"another key":     {hop.Sign([]byte("x"+testKey), request), http.StatusBadRequest},
 		"another process": {cluster.Hop{To: "x", Client: hop.Client, At: hop.At}.Sign([]byte(testKey), request), http.StatusServiceUnavailable},
 	} {
-		if _, resp, err := dial(t, owner, "/stream/s-1", http.Header{cluster.HopHeader: {tt.header}}); !errors.Is(err, websocket.ErrBadHandshake) || resp.StatusCode != tt.status {
+		if _, resp, err := dial(t, owner, "/stream/s-1", http.Header{cluster.HopHeader: {tt.header}}); !errors.Is(err, websocket.ErrBadHandshake) || resp.status != tt.status {
 			t.Errorf("%s: dial = %v, %+v; want status %d", name, err, resp, tt.status)
 		}
 	}
