@@ -2,14 +2,18 @@ package live_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fasthttp/websocket"
 
 	"github.com/cobridge/cobridge/cobrowse/client/live"
 )
@@ -107,4 +111,33 @@ func TestTokenStaysWithTheService(t *testing.T) {
 	if came.Load() {
 		t.Error("the token was sent elsewhere")
 	}
+}
+
+// hostileStream is a service that sends one frame to whoever comes.
+func hostileStream(t *testing.T, frame string) string {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		up := websocket.Upgrader{Subprotocols: []string{"cobridge.v1"}}
+		conn, err := up.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		if _, _, err := conn.ReadMessage(); err == nil && conn.WriteMessage(websocket.TextMessage, []byte(frame)) == nil {
+			_, _, _ = conn.ReadMessage() // until the other side has enough
+		}
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// Lists of participants are compared with each other: one with very many would take hours.
+func TestParticipantsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	peers := strings.Repeat(`{"id":"somebody","connected":false},`, 100_000)
+	base := hostileStream(t, `{"t":"peers","list":[`+peers+`{"id":"me","connected":true}]}`)
+	_, err := live.View(ctx, live.Options{BaseURL: base, SessionID: "s", Token: "a.b.c"})
+	wantTooLarge(t, err)
 }

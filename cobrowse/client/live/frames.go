@@ -55,10 +55,16 @@ func (s *stream) takeWelcome(text []byte) ([]Event, error) {
 	return []Event{{Kind: EventJoined, Participant: w.Participant, Role: w.Role, State: w.State}}, nil
 }
 
+// mostPeers is far beyond what a session takes.
+const mostPeers = 1000
+
 func (s *stream) takePeers(text []byte) ([]Event, error) {
 	var f struct{ List []peer }
 	if err := json.Unmarshal(text, &f); err != nil {
 		return nil, badFrame("peers", err)
+	}
+	if len(f.List) > mostPeers {
+		return nil, &Error{Code: "tooLarge", Reason: "the list of participants is", Status: websocket.CloseMessageTooBig}
 	}
 	var events []Event
 	was := func(list []peer, id string) bool {
