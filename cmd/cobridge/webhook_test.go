@@ -40,6 +40,8 @@ func TestWebhookCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	do("test", hook.ID, "--wait", "0").want(t, 0, `"state": "pending"`, "")
+	do("deliveries", hook.ID).want(t, 0, "dead: attempts", "")
+	do("deliveries", hook.ID, "--state", "pending", "--json").want(t, 0, "", "")
 	do("deliveries", hook.ID, "--state", "dead").want(t, 0, ping.ID, "")
 	do("deliveries", hook.ID, "--state", "dead", "--json").want(t, 0, `"deadReason":"attempts"`, "")
 	do("deliveries", hook.ID, "--state", "lost").want(t, 1, "", "400 Bad Request")

@@ -200,28 +200,43 @@ func lastResult(d client.Delivery) string {
 func listDeliveries(c console, connect *func() (*client.Client, error)) *cobra.Command {
 	var asJSON bool
 	var state string
-	cmd := &cobra.Command{Use: "deliveries ID", Short: "List what a webhook is told, was told or could not be told", Args: cobra.ExactArgs(1)}
-	cmd.Flags().StringVar(&state, "state", "pending", "pending, delivered or dead")
+	cmd := &cobra.Command{Use: "deliveries ID", Short: "List what a webhook is still to be told and what it could not be told, or was", Args: cobra.ExactArgs(1)}
+	cmd.Flags().StringVar(&state, "state", "", "pending, delivered or dead alone (default: pending and dead)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one line of JSON for each")
 	cmd.RunE = action(func(ctx context.Context, args []string) error {
 		api, err := (*connect)()
 		if err != nil {
 			return err
 		}
-		all := api.Deliveries(ctx, args[0], state)
+		states := []string{state}
+		if state == "" {
+			states = []string{"pending", "dead"}
+		}
+		all := func(yield func(client.Delivery, error) bool) {
+			for _, one := range states {
+				for d, err := range api.Deliveries(ctx, args[0], one) {
+					if !yield(d, err) || err != nil {
+						return
+					}
+				}
+			}
+		}
 		if asJSON {
 			return printLines(c, all)
 		}
-		return printTable(c, "ID\tTYPE\tEVENT\tATTEMPTS\tLAST RESULT\tNEXT", func(w *tabwriter.Writer) error {
+		return printTable(c, "ID\tTYPE\tEVENT\tSTATE\tATTEMPTS\tLAST RESULT\tNEXT", func(w *tabwriter.Writer) error {
 			for d, err := range all {
 				if err != nil {
 					return err
 				}
-				next := d.DeadReason
+				is, next := d.State, "-"
+				if d.DeadReason != "" {
+					is += ": " + d.DeadReason
+				}
 				if !d.NextAttempt.IsZero() {
 					next = d.NextAttempt.Format(time.RFC3339)
 				}
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", d.ID, d.Type, d.DateEvent.Format(time.RFC3339), len(d.Attempts), lastResult(d), next)
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", d.ID, d.Type, d.DateEvent.Format(time.RFC3339), is, len(d.Attempts), lastResult(d), next)
 			}
 			return nil
 		})
