@@ -58,7 +58,7 @@ func ReadHop(key []byte, r Request, header string, now time.Time) (Hop, error) {
 		return Hop{}, ErrHop
 	}
 	fields := header[:i]
-	sum, err := base64.RawURLEncoding.DecodeString(header[i+1:])
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(header[i+1:])
 	if err != nil || !hmac.Equal(sum, hopSum(key, fields, r)) {
 		return Hop{}, ErrHop
 	}

@@ -175,33 +175,37 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.leave(context.WithoutCancel(ctx))
 	ticker := time.NewTicker(n.beat)
 	defer ticker.Stop()
+	var keeping sync.Mutex
 	for beats := 1; ; beats++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		present, ok := n.live(ctx)
+		present, ok := n.live(ctx, &work)
 		if !ok {
 			continue
 		}
 		n.mourn(ctx, append(n.bury(ctx, present), left(present)...), &work)
-		if beats%keepEvery == 0 {
-			n.keep(ctx)
+		if beats%keepEvery == 0 && keeping.TryLock() {
+			work.Go(func() { // a slow store must not hold up the next beat
+				defer keeping.Unlock()
+				n.keep(ctx)
+			})
 		}
 	}
 }
 
 // live says once that this process is there, and reports whether it is.
-func (n *Node) live(ctx context.Context) (Present, bool) {
+func (n *Node) live(ctx context.Context, work *sync.WaitGroup) (Present, bool) {
 	begun := n.clock.Now()
-	limited, cancel := context.WithTimeout(ctx, n.life/2)
+	limited, cancel := context.WithTimeout(ctx, n.life/3)
 	defer cancel()
 	present, err := n.store.Beat(limited, n.ID(), n.life)
 	switch {
 	case errors.Is(err, ErrBuried):
 		n.log.WarnContext(ctx, "the other nodes have given this one up: its rooms are theirs now, its clients come again")
-		n.renamed(ctx)
+		n.renamed(ctx, work)
 		return Present{}, false
 	case err != nil:
 		if ctx.Err() == nil {
@@ -238,11 +242,13 @@ func (n *Node) bury(ctx context.Context, p Present) (done []string) {
 	n.mu.Lock()
 	judges := n.clock.Now().Sub(n.steady) >= n.life
 	n.mu.Unlock()
+	limited, cancel := context.WithTimeout(ctx, n.life/3)
+	defer cancel()
 	for _, other := range p.Peers {
 		if !other.Overdue || !judges {
 			continue
 		}
-		buried, err := n.store.Bury(ctx, other.ID, false)
+		buried, err := n.store.Bury(limited, other.ID, false)
 		if err != nil && ctx.Err() == nil {
 			n.log.WarnContext(ctx, "a node that is gone cannot be given up", "node", other.ID, "err", err)
 		}
@@ -304,7 +310,7 @@ func (n *Node) mourn(ctx context.Context, buried []string, work *sync.WaitGroup)
 }
 
 // renamed begins anew under another name, without rooms.
-func (n *Node) renamed(ctx context.Context) {
+func (n *Node) renamed(ctx context.Context, work *sync.WaitGroup) {
 	if err := n.register(ctx); err != nil {
 		if ctx.Err() == nil {
 			n.log.WarnContext(ctx, "register with the other nodes failed", "err", err)
@@ -316,9 +322,11 @@ func (n *Node) renamed(ctx context.Context) {
 	n.steady = n.clock.Now()
 	ids := n.heldIDs()
 	n.mu.Unlock()
-	for _, id := range ids {
-		n.lose(ctx, id, Lease{})
-	}
+	work.Go(func() {
+		for _, id := range ids {
+			n.lose(ctx, id, Lease{})
+		}
+	})
 }
 
 // leave tells the others that this process goes.

@@ -2,6 +2,8 @@ package tunnel_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -73,11 +76,17 @@ type node struct {
 
 func start(t testing.TB, r *registry) *node {
 	t.Helper()
+	return startOver(t, r, nil, nil)
+}
+
+// startOver starts one that speaks TLS if it has a certificate, and trusts roots.
+func startOver(t testing.TB, r *registry, certificate *tls.Certificate, roots *x509.CertPool) *node {
+	t.Helper()
 	n, err := cluster.New(t.Context(), cluster.Config{Store: r, Clock: time.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
-	tunnels := tunnel.New(tunnel.Config{Node: n, Key: []byte(testKey), Clock: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	tunnels := tunnel.New(tunnel.Config{Node: n, Key: []byte(testKey), Clock: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}})
 	app := web.NewApp(web.Config{Log: slog.New(slog.DiscardHandler), Clock: time.Now, Relayed: tunnels.Relayed})
 	upgrader := websocket.FastHTTPUpgrader{CheckOrigin: nil}
 	app.Get("/stream/:id", func(c *fiber.Ctx) error {
@@ -122,6 +131,10 @@ func start(t testing.TB, r *registry) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
+	address := ln.Addr().String()
+	if certificate != nil {
+		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12})
+	}
 	done := make(chan error, 1)
 	go func() { done <- app.Listener(ln) }()
 	t.Cleanup(func() {
@@ -132,7 +145,7 @@ func start(t testing.TB, r *registry) *node {
 			t.Errorf("Listener: %v", err)
 		}
 	})
-	return &node{Tunnels: tunnels, id: n.ID(), address: ln.Addr().String()}
+	return &node{Tunnels: tunnels, id: n.ID(), address: address}
 }
 
 // pair is an owner of the room s-1 and a node that leads there.
@@ -201,6 +214,28 @@ func TestRelay(t *testing.T) {
 		t.Fatalf("write: %v", err)
 	}
 	wantClose(t, conn, 4410, "over")
+}
+
+// An owner with a certificate is reached over TLS, by who trusts it.
+func TestRelayOverTLS(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(nil)
+	server.Close()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(server.Certificate())
+	owner := startOver(t, &registry{}, &server.TLS.Certificates[0], nil)
+	known := func() *registry {
+		return &registry{peers: map[string]string{owner.id: "https://" + owner.address}, owners: map[cobrowse.SessionID]string{"s-1": owner.id}}
+	}
+	conn, _, err := dial(t, startOver(t, known(), nil, trusted), "/stream/s-1", nil)
+	if err != nil {
+		t.Fatalf("dial: %v", err)
+	}
+	if got := read(t, conn); !strings.Contains(got, `"relayed":true,"secure":false`) {
+		t.Errorf("the owner knows %s, want that the client's connection is not encrypted", got)
+	}
+	_, resp, err := dial(t, startOver(t, known(), nil, x509.NewCertPool()), "/stream/s-1", nil)
+	wantAgain(t, resp, err)
 }
 
 func wantClose(t *testing.T, conn *websocket.Conn, code int, reason string) {
