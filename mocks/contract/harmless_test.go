@@ -46,11 +46,24 @@ type meter struct {
 	calls                   int
 	refused                 int // with 429
 	secrets, tokens, digits int // wrong guesses
+	defaults                int // deployments that would be others' sessions', too
 	atOnce, most            int
 	perToken                map[string]int
 }
 
 func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
+	var sent []byte
+	if r.Body != nil {
+		var err error
+		if sent, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+		if err := r.Body.Close(); err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(bytes.NewReader(sent))
+	}
 	m.mu.Lock()
 	m.calls++
 	m.atOnce++
@@ -75,6 +88,9 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
+	if strings.HasPrefix(r.URL.Path, "/api/v2/cobrowse/deployments") && resp.StatusCode < 300 && bytes.Contains(sent, []byte(`"defaultFor":["`)) {
+		m.defaults++
+	}
 	var failure struct{ Error, Code string }
 	_ = json.Unmarshal(body, &failure) // a page, for instance, is none
 	switch {
@@ -110,6 +126,9 @@ func TestHarmlessPart(t *testing.T) {
 	contract.RunCases(reporter{t}, tg, harmless(t))
 	t.Logf("%d calls, of which %d came too early; wrong guesses at secrets %d, join tokens %d, digits %d; most with one token %d",
 		m.calls, m.refused, m.secrets, m.tokens, m.digits, largest(m.perToken))
+	if m.defaults > 0 {
+		t.Errorf("%d deployments of the suite were the default for others' sessions meanwhile, want none", m.defaults)
+	}
 	if m.most > 1 {
 		t.Errorf("%d calls were under way at once, want 1", m.most)
 	}
