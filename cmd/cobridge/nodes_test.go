@@ -36,6 +36,7 @@ const (
 // nodes are several processes on one Redis server, behind a balancer.
 type nodes struct {
 	t         *testing.T
+	redis     *testenv.RedisServer
 	config    string
 	addresses []string
 	processes []*process
@@ -92,12 +93,12 @@ func (b *balancer) carry(conn net.Conn) {
 func startNodes(t *testing.T) *nodes {
 	t.Helper()
 	const n = 3
-	server := testenv.StartRedis(t, "--appendonly", "no")
+	server := testenv.StartRedis(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &nodes{t: t, config: filepath.Join(t.TempDir(), "cobridge.yaml"), balancer: &balancer{listener: ln}}
+	c := &nodes{t: t, redis: server, config: filepath.Join(t.TempDir(), "cobridge.yaml"), balancer: &balancer{listener: ln}}
 	c.balancer.pinned.Store(-1)
 	text := fmt.Sprintf(`store: %s
 baseUrl: http://%s
@@ -507,4 +508,52 @@ func TestThreeNodesRestarted(t *testing.T) {
 	if n := s.abrupt.Load(); n != 0 {
 		t.Errorf("%d connections ended without a word, want 0", n)
 	}
+}
+
+// While the store is away for longer than a node's life, live pictures go on; afterwards
+// nobody was given up, and no connection was lost.
+func TestThreeNodesStoreAway(t *testing.T) {
+	t.Parallel()
+	c := startNodes(t)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	s := c.story(ctx)
+	s.shows(ctx, t, "nothing")
+	c.redis.Kill(t)
+	away := time.NewTimer(4 * time.Second) // more than twice the life
+	defer away.Stop()
+	i := 0
+	for over := false; !over; i++ {
+		text := fmt.Sprintf("away %d.", i)
+		if err := s.sharer.Text("#count", text); err != nil {
+			t.Fatalf("Text: %v", err)
+		}
+		s.shows(ctx, t, text)
+		select {
+		case <-away.C:
+			over = true
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if c.get(0, "/readyz") != "" {
+		t.Error("a node is ready without its store")
+	}
+	c.redis.Start(t)
+	c.until("all nodes are ready", func() bool {
+		return c.get(0, "/readyz") != "" && c.get(1, "/readyz") != "" && c.get(2, "/readyz") != ""
+	})
+	c.until("all nodes know one another", func() bool { return c.metric(1, "cobridge_cluster_nodes") == 3 })
+	if err := s.sharer.Text("#count", "back"); err != nil {
+		t.Errorf("Text: %v", err)
+	}
+	s.shows(ctx, t, "back")
+	for n := range c.processes {
+		if renamed, buried := c.metric(n, "cobridge_cluster_renamed_total"), c.metric(n, "cobridge_cluster_burials_total"); renamed != 0 || buried != 0 {
+			t.Errorf("node %d was given up %d times and gave up %d, want 0", n, renamed, buried)
+		}
+	}
+	if lost, ended := s.abrupt.Load(), s.ended.Load(); lost != 0 || ended != 0 {
+		t.Errorf("%d connections were lost, %d ended; want none", lost, ended)
+	}
+	t.Logf("%d changes of the page were seen while the store was away", i)
 }
