@@ -90,7 +90,7 @@ func (h *harness) doubles(ctx context.Context, binary, dir string) (*doubles, er
 	all := []*double{{
 		name: "`cobridge mock`", created: http.StatusCreated, ours: true,
 		command: func(dir, addr string) *exec.Cmd {
-			cmd := exec.CommandContext(ctx, binary, "mock", "--json", "--listen", addr)
+			cmd := exec.CommandContext(ctx, binary, "mock", "--json", "--listen", addr) //nolint:gosec // G204: the binary to measure
 			cmd.Dir = dir
 			return cmd
 		},
@@ -267,7 +267,7 @@ func (d *double) call(ctx context.Context, addr string, line *bytes.Buffer, pid 
 	create := head(http.MethodPost, sessionsPath, addr, headers...)
 	if d.rates[1], err = run(d.created, doubleLasts, func(buf []byte) ([]byte, bool) {
 		talk, ok := talks.next()
-		return withBody(buf, create, s.session(nil, talk)), ok
+		return withBody(buf, create, s.session(talk)), ok
 	}); err != nil {
 		return fmt.Errorf("create sessions: %w", err)
 	}
@@ -283,7 +283,7 @@ func (d *double) call(ctx context.Context, addr string, line *bytes.Buffer, pid 
 	if d.memory, err = rssAnon(pid); err != nil {
 		return err
 	}
-	return d.collide(ctx, addr, create, s.session(nil, talks.first()))
+	return d.collide(ctx, addr, create, s.session(talks.first()))
 }
 
 // collide creates a second session on one conversation.

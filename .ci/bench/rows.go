@@ -102,11 +102,11 @@ func createRow(ctx context.Context, s *service, answer []byte, stored int, dir s
 			if i >= len(ids) {
 				return nil, false
 			}
-			return withBody(buf, start, s.session(nil, ids[i])), true
+			return withBody(buf, start, s.session(ids[i])), true
 		}}, nil
 	}
 	bare := func(_ context.Context, addr string, _ time.Duration, _ float64) (requests, error) {
-		return same(withBody(nil, start(addr), s.session(nil, "00000000-0000-4000-8000-000000000000")), 0), nil
+		return same(withBody(nil, start(addr), s.session("00000000-0000-4000-8000-000000000000")), 0), nil
 	}
 	return row{
 		work: "`POST` session, durable", floor: fmt.Sprintf("bare fasthttp handler, append + fdatasync of the same %d bytes, grouped", stored), target: 0.30, conns: 64, want: http.StatusCreated,

@@ -127,8 +127,8 @@ func (s *service) conversation() []byte {
 
 // session is the body that creates a session, as the tutorial's client sends it:
 // the agent shares, a supervisor watches.
-func (s *service) session(buf []byte, conversation string) []byte {
-	buf = append(buf, `{"conversationId":"`...)
+func (s *service) session(conversation string) []byte {
+	buf := append([]byte(nil), `{"conversationId":"`...)
 	buf = append(buf, conversation...)
 	buf = append(buf, `","participants":[{"userId":"`...)
 	buf = append(buf, s.demo.AgentID...)
@@ -146,7 +146,7 @@ func (s *service) createSession(ctx context.Context) (id string, answer []byte, 
 	if _, err := s.call(ctx, http.MethodPost, conversationsPath, jsonHeader, s.conversation(), http.StatusCreated, &created); err != nil {
 		return "", nil, err
 	}
-	answer, err = s.call(ctx, http.MethodPost, sessionsPath, jsonHeader, s.session(nil, created.ID), http.StatusCreated, &created)
+	answer, err = s.call(ctx, http.MethodPost, sessionsPath, jsonHeader, s.session(created.ID), http.StatusCreated, &created)
 	return created.ID, answer, err
 }
 

@@ -163,18 +163,18 @@ func (l *link) consent(ctx context.Context, c consent) error {
 		if c.Kind == cobrowse.GrantSharing {
 			return service.Revoke(ctx, m.session, m.participant, m.number, c.Kind, "")
 		}
-		l.room.answer(c, whyDeclined, l.hub.wall.Now())
+		l.room.answer(c, whyDeclined, l.hub.clock.Now())
 		return nil
 	}
 	err := service.Grant(ctx, m.session, m.participant, m.number, cobrowse.GrantRequest{
 		Kind: c.Kind, To: c.To, TextVersion: c.Text, TTL: c.ttl(),
 	})
 	if err != nil {
-		l.room.answer(c, whyNotAllowed, l.hub.wall.Now())
+		l.room.answer(c, whyNotAllowed, l.hub.clock.Now())
 		return err
 	}
 	l.hub.refresh(ctx, m.session) // the grant first, then the answer
-	l.room.answer(c, "", l.hub.wall.Now())
+	l.room.answer(c, "", l.hub.clock.Now())
 	return nil
 }
 
@@ -202,7 +202,7 @@ func (l *link) ask(ctx context.Context, f ask, within bool) {
 		l.complain(ctx, err)
 	case !slices.Contains(may, f.Kind):
 		l.tell(kindAnswer, no)
-	case !within || !l.room.ask(f, l.hub.wall.Now()):
+	case !within || !l.room.ask(f, l.hub.clock.Now()):
 		no.Why = whyBusy
 		l.tell(kindAnswer, no)
 	}

@@ -61,8 +61,9 @@ type Config struct {
 	Events      cobrowse.Events
 	Deployments Deployments // may be nil: then no foreign page may open a stream
 	Clock       cobridge.Clock
-	// Wall is the clock of socket deadlines; nil = Clock. It differs only where
-	// Clock does not run at the speed of the world.
+	// Wall is the clock of socket deadlines, rates and answers to actions; nil = Clock. It
+	// differs only where Clock does not run at the speed of the world. How long people are
+	// not to be asked again goes by Clock.
 	Wall cobridge.Clock
 	Log  *slog.Logger
 	// OwnOrigins are the origins of our own join page, such as
