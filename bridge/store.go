@@ -60,7 +60,6 @@ func (a *App) openStore(ctx context.Context, cfg config.Config, o Options) (stor
 	if err != nil {
 		return nil, err // says which store
 	}
-	a.log.WarnContext(ctx, "run one node on this store: several would share what is stored, but a live session is shown by the node that has it alone")
 	return s, nil
 }
 
