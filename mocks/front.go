@@ -99,6 +99,10 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errEnded):
 		writeError(w, http.StatusServiceUnavailable, "the mock is ending, or is being reset")
 	default:
+		// The service breaks a connection whose body is too long for it: so does the double.
+		if _, ok := errors.AsType[*net.OpError](err); ok {
+			reset(w)
+		}
 		s.log.WarnContext(r.Context(), "no answer", "method", r.Method, "err", err)
 		writeError(w, http.StatusInternalServerError, "the mock has no answer: "+err.Error())
 	}
