@@ -3,11 +3,12 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,7 +17,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -165,7 +165,7 @@ func (d *double) measure(ctx context.Context, dir string) (err error) {
 		if i == doubleStarts-1 {
 			err = d.call(ctx, addr, line, cmd.Process.Pid)
 		}
-		if err := errors.Join(err, endDouble(cmd)); err != nil {
+		if err := errors.Join(err, killServer(cmd)); err != nil {
 			return err
 		}
 	}
@@ -174,68 +174,40 @@ func (d *double) measure(ctx context.Context, dir string) (err error) {
 }
 
 // start starts the double and waits for its first answer, whatever that is.
-func (d *double) start(ctx context.Context, dir string) (cmd *exec.Cmd, addr string, line *bytes.Buffer, err error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a free port of this machine needs no waiting
-	if err != nil {
-		return nil, "", nil, fmt.Errorf("find a free port: %w", err)
+func (d *double) start(ctx context.Context, dir string) (cmd *exec.Cmd, addr string, line []byte, err error) {
+	if addr, err = freeAddress(); err != nil {
+		return nil, "", nil, err
 	}
-	addr = ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		return nil, "", nil, fmt.Errorf("find a free port: %w", err)
-	}
-	cmd, line = d.command(dir, addr), new(bytes.Buffer)
+	cmd = d.command(dir, addr)
 	cmd.Env = environ()
-	cmd.Stdout = line
+	var out io.Reader
+	if d.ours {
+		if out, err = cmd.StdoutPipe(); err != nil {
+			return nil, "", nil, fmt.Errorf("start: %w", err)
+		}
+	}
 	request := []byte(head(http.MethodGet, conversationsPath, addr, "Connection: close") + "\r\n")
-	begun := time.Now()
-	if err := cmd.Start(); err != nil {
+	took, err := startAndAsk(ctx, cmd, addr, request, "HTTP/1.1 ", doubleWait)
+	if err != nil {
 		return nil, "", nil, fmt.Errorf("start: %w", err)
 	}
-	for time.Since(begun) < doubleWait && ctx.Err() == nil {
-		if answers(addr, request) {
-			d.starts = append(d.starts, time.Since(begun))
-			return cmd, addr, line, nil
+	d.starts = append(d.starts, took)
+	if d.ours { // it may answer before it has printed
+		if line, err = bufio.NewReader(out).ReadBytes('\n'); err != nil {
+			return nil, "", nil, errors.Join(fmt.Errorf("read its line: %w", err), killServer(cmd))
 		}
-		time.Sleep(pollEvery) //nolint:forbidigo // nothing tells that another process listens
 	}
-	return nil, "", nil, errors.Join(fmt.Errorf("no answer within %s", doubleWait), endDouble(cmd))
-}
-
-// answers asks once, and takes any status.
-func answers(addr string, request []byte) bool {
-	conn, err := net.DialTimeout("tcp", addr, time.Second) //nolint:noctx // the caller's loop ends
-	if err != nil {
-		return false
-	}
-	defer func() { _ = conn.Close() }() // one answer is all
-	if conn.SetDeadline(time.Now().Add(10*time.Second)) != nil {
-		return false
-	}
-	if _, err := conn.Write(request); err != nil {
-		return false
-	}
-	var line [9]byte
-	n, err := conn.Read(line[:])
-	return err == nil && strings.HasPrefix(string(line[:n]), "HTTP/1.1")
-}
-
-// endDouble ends a double, which may have nothing to say about signals.
-func endDouble(cmd *exec.Cmd) error {
-	if err := cmd.Process.Kill(); err != nil {
-		return fmt.Errorf("stop: %w", err)
-	}
-	_ = cmd.Wait() // it was killed
-	return nil
+	return cmd, addr, line, nil
 }
 
 // call makes the three calls: a conversation, a session on it, and a look at a
 // session; each for a while, on a few connections.
-func (d *double) call(ctx context.Context, addr string, line *bytes.Buffer, pid int) error {
+func (d *double) call(ctx context.Context, addr string, line []byte, pid int) error {
 	s := &service{addr: addr, client: http.Client{Timeout: 10 * time.Second}}
 	s.demo.BaseURL, s.demo.AgentID, s.demo.SupervisorID = "http://"+addr, "agent", "supervisor"
 	headers := []string{jsonHeader}
 	if d.ours {
-		if err := json.Unmarshal(line.Bytes(), &s.demo); err != nil {
+		if err := json.Unmarshal(line, &s.demo); err != nil {
 			return fmt.Errorf("read its line: %w", err)
 		}
 		if err := s.login(ctx); err != nil {

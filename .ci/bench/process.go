@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -84,47 +84,72 @@ func measureProcess(ctx context.Context, binary, dir string) (footprint, error) 
 // startServe starts the service with these variables of its own, and returns its
 // address and how long it took until it has answered.
 func startServe(ctx context.Context, binary string, env ...string) (cmd *exec.Cmd, addr string, took time.Duration, err error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a free port of this machine needs no waiting
-	if err != nil {
-		return nil, "", 0, fmt.Errorf("find a free port: %w", err)
-	}
-	addr = ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		return nil, "", 0, fmt.Errorf("find a free port: %w", err)
+	if addr, err = freeAddress(); err != nil {
+		return nil, "", 0, err
 	}
 	cmd = exec.CommandContext(ctx, binary, "serve")
 	cmd.Env = append(append(environ(), "COBRIDGE_LISTEN="+addr, "COBRIDGE_LOG_LEVEL=error"), env...)
 	cmd.Stderr = os.Stderr
 	request := []byte(head(http.MethodGet, "/healthz", addr, "Connection: close") + "\r\n")
-	start := time.Now()
-	if err := cmd.Start(); err != nil {
+	if took, err = startAndAsk(ctx, cmd, addr, request, "HTTP/1.1 200", startWait); err != nil {
 		return nil, "", 0, fmt.Errorf("start serve: %w", err)
 	}
-	for time.Since(start) < startWait && ctx.Err() == nil {
-		if healthy(addr, request) {
-			return cmd, addr, time.Since(start), nil
+	return cmd, addr, took, nil
+}
+
+// freeAddress returns an address of this machine on which nothing listens.
+func freeAddress() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a free port of this machine needs no waiting
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	if err := ln.Close(); err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return ln.Addr().String(), nil
+}
+
+// startAndAsk starts a server and asks it until an answer begins with these words. It
+// returns how long that took; a server that did not answer has been killed.
+func startAndAsk(ctx context.Context, cmd *exec.Cmd, addr string, request []byte, words string, limit time.Duration) (time.Duration, error) {
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	for time.Since(start) < limit && ctx.Err() == nil {
+		if answers(addr, request, words) {
+			return time.Since(start), nil
 		}
 		time.Sleep(pollEvery) //nolint:forbidigo // nothing tells that another process listens
 	}
-	return nil, "", 0, errors.Join(fmt.Errorf("serve did not answer within %s", startWait), endServe(cmd))
+	return 0, errors.Join(fmt.Errorf("no answer within %s", limit), killServer(cmd))
 }
 
-// healthy asks once. A listener that is not there yet refuses at once.
-func healthy(addr string, request []byte) bool {
+// answers asks once. A listener that is not there yet refuses at once.
+func answers(addr string, request []byte, words string) bool {
 	conn, err := net.DialTimeout("tcp", addr, time.Second) //nolint:noctx // the caller's loop ends
 	if err != nil {
 		return false
 	}
 	defer func() { _ = conn.Close() }() // one answer is all
-	if conn.SetDeadline(time.Now().Add(time.Second)) != nil {
+	if conn.SetDeadline(time.Now().Add(startWait)) != nil {
 		return false
 	}
 	if _, err := conn.Write(request); err != nil {
 		return false
 	}
-	var line [12]byte
-	n, err := conn.Read(line[:])
-	return err == nil && strings.HasPrefix(string(line[:n]), "HTTP/1.1 200")
+	line := make([]byte, len(words))
+	_, err = io.ReadFull(conn, line)
+	return err == nil && string(line) == words
+}
+
+// killServer ends a server that has nothing to lose and may not listen to signals.
+func killServer(cmd *exec.Cmd) error {
+	if err := cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("stop: %w", err)
+	}
+	_ = cmd.Wait() // it was killed
+	return nil
 }
 
 func endServe(cmd *exec.Cmd) error {
